@@ -130,7 +130,11 @@ class MongoDB:
     def start(self, timeout: float = 60) -> None:
         """Start the node and wait until it is primary; one that runs is left as it is."""
         self.launch()
-        self.wait_ready(timeout)
+        try:
+            self.wait_ready(timeout)
+        except NodeError:
+            self.kill()
+            raise
 
     def stop(self) -> None:
         """Shut the node down in order."""
@@ -179,23 +183,31 @@ class MongoDB:
             return False  # not listening yet, or changing its state
         return True
 
-    def add_database(self, database: str, password: str) -> None:
-        """Add a database with its user to the running node."""
+    def add_database(self, database: str, password: str) -> str:
+        """Add a database with its user to the running node. Gives its address for that user."""
         self.users[database] = password
         with self._client(self._admin_password) as client:
             _give_database(client, database, password)
+        return self.uri_for(database)
+
+    def drop_database(self, database: str) -> None:
+        """Remove a database and its user from the running node."""
+        self.users.pop(database, None)
+        with self._client(self._admin_password) as client:
+            client[database].command("dropAllUsersFromDatabase")
+            client.drop_database(database)
 
     def __enter__(self) -> MongoDB:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def _address(self, user: str, password: str, database: str) -> str:
-        return (
-            f"mongodb://{quote(user, safe='')}:{quote(password, safe='')}@{HOST}:{self.port}/{database}?replicaSet={REPLICA_SET}"
-        )
+        return f"mongodb://{quote(user, safe='')}:{quote(password, safe='')}@{HOST}:{self.port}/{database}?replicaSet={REPLICA_SET}"
 
     def _client(self, admin_password: str | None = None) -> MongoClient[dict[str, Any]]:
         login = {"username": ADMIN, "password": admin_password} if admin_password else {}

@@ -1,0 +1,181 @@
+"""Fixtures for tests that need the real thing: one private RabbitMQ and one private MongoDB for a test run, and processes.
+
+Nothing starts before the first test asks for it, so that tests of plain rules stay instant. What was started ends with the
+test run, also when the run is killed. Loaded for the whole repository by `-p chassis.testing` in the root pyproject.toml.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from chassis.nodes import MongoDB, Process, RabbitMQ
+
+SERVICES = ("groups", "events", "notifications")
+
+
+class Nodes:
+    """The broker and the database of one test run; both are launched together when the first of them is needed."""
+
+    def __init__(self, folder: Path, wanted: set[str]) -> None:
+        # Imported here, so that a run without nodes does not pay for the drivers.
+        from chassis.nodes import MongoDB, RabbitMQ, broker_user, operator_user
+
+        users = [operator_user(secrets.token_hex(8))]
+        users += [broker_user(name, secrets.token_hex(8)) for name in (*SERVICES, "gateway")]
+        self.folder = folder
+        self.broker = RabbitMQ(folder / "rabbitmq", users, dies_with_parent=True)
+        self.database = MongoDB(
+            folder / "mongodb",
+            {name: secrets.token_hex(8) for name in SERVICES},
+            admin_password=secrets.token_hex(8),
+            dies_with_parent=True,
+        )
+        self._used: list[RabbitMQ | MongoDB] = []
+        if "broker" in wanted:
+            self.broker.launch()
+        if "database" in wanted:
+            self.database.launch()
+
+    def ready(self, node: RabbitMQ | MongoDB) -> None:
+        """Start a node, or wait for the one that was launched."""
+        node.start()
+        self._used.append(node)
+
+    def revive(self) -> None:
+        """Bring back what a test killed and left so: the next test shall not pay for it."""
+        for node in self._used:
+            if not node.is_running:
+                node.start()
+
+    def end(self) -> None:
+        """Stop both at once, without mercy: their data is not kept."""
+        self.broker.kill()
+        self.database.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+NODES = pytest.StashKey[Nodes]()
+WANTED = pytest.StashKey[set[str]]()
+PROCESSES = pytest.StashKey[list["Process"]]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Note which nodes this run will need, so that they start side by side."""
+    session.config.stash[WANTED] = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Have each test begin with the nodes running."""
+    if NODES in item.config.stash:
+        item.config.stash[NODES].revive()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Show the end of the log of every process that a failed test started."""
+    report = yield
+    if report.failed:
+        for process in item.stash.get(PROCESSES, []):
+            report.sections.append((f"log of {process.args[0]}", process.tail(60)))
+    return report
+
+
+@pytest.fixture(scope="session")
+def nodes(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    """The run's private nodes; ask for `broker` or `database` instead."""
+    from chassis.nodes import NodeError
+
+    try:
+        started = Nodes(tmp_path_factory.mktemp("nodes"), pytestconfig.stash.get(WANTED, set()))
+    except NodeError as error:
+        pytest.fail(str(error), pytrace=False)
+    pytestconfig.stash[NODES] = started
+    yield started
+    del pytestconfig.stash[NODES]
+    started.end()
+
+
+@pytest.fixture(scope="session")
+def broker(nodes: Nodes) -> RabbitMQ:
+    """The run's RabbitMQ: `.uri` for the operator, `.uri_for("groups")`, `.kill()` and `.start()`."""
+    nodes.ready(nodes.broker)
+    return nodes.broker
+
+
+@pytest.fixture(scope="session")
+def database(nodes: Nodes) -> MongoDB:
+    """The run's MongoDB: `.uri` for the administrator, `.uri_for("groups")`, `.kill()` and `.start()`."""
+    nodes.ready(nodes.database)
+    return nodes.database
+
+
+@pytest.fixture
+def fresh_database(database: MongoDB) -> Iterator[str]:
+    """Address of an empty database of its own for one test; its name is the path of the address."""
+    name = f"test_{secrets.token_hex(6)}"
+    yield database.add_database(name, secrets.token_hex(8))
+    database.drop_database(name)
+
+
+StartProcess = Callable[..., "Process"]
+
+
+@pytest.fixture
+def start_process(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StartProcess]:
+    """Start programs that end with the test: `start_process([sys.executable, "-m", "groups"], {"CG_AMQP_URI": …})`.
+
+    Gives a `chassis.nodes.Process` (`pid`, `kill()`, `stop()`, `wait()`, `is_running`, `tail()`); the environment is
+    this one's without `CG_…`, and what is given. Their logs are shown when the test fails. See `wait_ready`.
+    """
+    from chassis.nodes import Process
+
+    processes: list[Process] = []
+    request.node.stash[PROCESSES] = processes
+
+    def start(args: Sequence[str | Path], env: Mapping[str, str] | None = None) -> Process:
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("CG_")}
+        process = Process(
+            args,
+            env={**inherited, "PYTHONUNBUFFERED": "1", **(env or {})},
+            log=tmp_path / f"process-{len(processes)}.log",
+            dies_with_parent=True,
+        )
+        process.launch()
+        processes.append(process)
+        return process
+
+    yield start
+    for process in reversed(processes):
+        process.kill()
+
+
+def wait_ready(process: Process, url: str, timeout: float = 30) -> None:
+    """Wait until `url` answers 200. Raises NodeError, with the end of the log, when the process ended or the time is up."""
+
+    def answers() -> bool:
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (OSError, urllib.error.URLError):
+            return False
+
+    process.wait_until(answers, timeout, url)
+
+
+def wait_until(condition: Callable[[], object], timeout: float = 10, what: str = "it") -> None:
+    """Wait until `condition` gives something true. Raises AssertionError when the time is up."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen within {timeout} s"
+        time.sleep(0.01)
