@@ -1,7 +1,7 @@
-"""Fixtures for tests that need the real thing: one private RabbitMQ and one private MongoDB for a test run, and processes.
+"""Fixtures for tests that need the real thing: one private RabbitMQ and MongoDB for a test run, and processes.
 
-Nothing starts before the first test asks for it, so that tests of plain rules stay instant. What was started ends with the
-test run, also when the run is killed. Loaded for the whole repository by `-p chassis.testing` in the root pyproject.toml.
+Nothing starts before the first test asks for it, so that tests of plain rules stay instant. What was started ends with
+the test run, also when the run is killed. Loaded everywhere by `-p chassis.testing` in the root pyproject.toml.
 """
 
 from __future__ import annotations
@@ -9,16 +9,18 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from chassis.api_client import ApiClient
     from chassis.nodes import MongoDB, Process, RabbitMQ
 
 SERVICES = ("groups", "events", "notifications")
@@ -82,7 +84,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show the end of the log of every process that a failed test started."""
     report = yield
     if report.failed:
@@ -160,8 +162,85 @@ def start_process(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[St
         process.kill()
 
 
+class RunningService:
+    """A service that runs as a process of its own: `api` calls it as the gateway does, `process` is the process."""
+
+    def __init__(self, process: Process, service: str, amqp_uri: str, health: str) -> None:
+        self.process, self.service, self.amqp_uri, self.health = process, service, amqp_uri, health
+        self._api: ApiClient | None = None
+
+    @property
+    def api(self) -> ApiClient:
+        """A client of the service, connected when first asked for."""
+        from chassis.api_client import ApiClient
+
+        if self._api is None:
+            self._api = ApiClient(self.amqp_uri, self.service)
+        return self._api
+
+    def wait_ready(self) -> None:
+        """Wait until the service says that it waits for nothing."""
+        wait_ready(self.process, f"{self.health}/health/ready")
+
+    def stop(self) -> int | None:
+        """Ask it to end, and wait. Gives its exit code."""
+        return self.process.stop()
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.process.kill()
+
+    def close(self) -> None:
+        """Close what talks to it."""
+        if self._api is not None:
+            self._api.close()
+
+
+RunService = Callable[..., RunningService]
+
+
+@pytest.fixture(scope="session")
+def topology(broker: RabbitMQ) -> RabbitMQ:
+    """The run's RabbitMQ with all that stands on it declared."""
+    from chassis.topology import declare_all
+
+    declare_all(broker.uri)
+    return broker
+
+
+@pytest.fixture
+def run_service(topology: RabbitMQ, database: MongoDB, start_process: StartProcess) -> Iterator[RunService]:
+    """Start a service as a real process and wait until it is ready: `run_service("groups")` runs `python -m groups`.
+
+    `run_service(name, args, env, wait=True)`; its broker account is the service's own where there is one, its database too unless
+    `env` has another `CG_MONGO_URI`.
+    """
+    from chassis.nodes import free_port
+
+    running: list[RunningService] = []
+
+    def run(
+        name: str, args: Sequence[str] | None = None, env: Mapping[str, str] | None = None, wait: bool = True
+    ) -> RunningService:
+        port = free_port()
+        amqp_uri = topology.uri_for(name) if name in SERVICES else topology.uri
+        settings = {"CG_AMQP_URI": amqp_uri, "CG_HEALTH_PORT": str(port), "CG_LOG_LEVEL": "INFO"}
+        if "CG_MONGO_URI" not in (env or {}):
+            settings["CG_MONGO_URI"] = database.uri_for(name)
+        process = start_process(args or [sys.executable, "-m", name], {**settings, **(env or {})})
+        one = RunningService(process, name, topology.uri, f"http://127.0.0.1:{port}")
+        running.append(one)
+        if wait:
+            one.wait_ready()
+        return one
+
+    yield run
+    for one in running:
+        one.close()
+
+
 def wait_ready(process: Process, url: str, timeout: float = 30) -> None:
-    """Wait until `url` answers 200. Raises NodeError, with the end of the log, when the process ended or the time is up."""
+    """Wait until `url` answers 200. Raises NodeError, with the end of the log, when that does not come."""
 
     def answers() -> bool:
         try:
