@@ -1,4 +1,4 @@
-"""The private nodes do what tests and the local stack rely on: they keep their data, keep to themselves and leave nothing behind."""
+"""The private nodes keep their data, keep to themselves and leave nothing behind."""
 
 import os
 import signal
@@ -154,11 +154,18 @@ def test_a_missing_program_is_said_with_what_to_install(monkeypatch: pytest.Monk
         mongodb.mongod()
 
 
-def test_a_node_that_cannot_start_says_why(tmp_path: Path, database: MongoDB) -> None:
-    taken = MongoDB(tmp_path, {}, admin_password="x", port=database.port, dies_with_parent=True)
-    with pytest.raises(NodeError, match="MongoDB ended with exit code"):
-        taken.launch()
-        taken._process.wait_until(lambda: False, 30, "MongoDB")
+def test_a_taken_port_is_named_and_its_owner_left_alone(tmp_path: Path, database: MongoDB) -> None:
+    taken = rf"Port {database.port} on 127\.0\.0\.1 is taken"
+    with pytest.raises(NodeError, match=taken):
+        MongoDB(tmp_path, {}, admin_password="x", port=database.port).start()
+    with pytest.raises(NodeError, match=taken):
+        RabbitMQ(tmp_path, [operator_user("x")], port=database.port).start()
+
+
+def test_a_process_that_ends_before_it_is_ready_shows_its_last_words(start_process) -> None:
+    process = start_process(["sh", "-c", "echo no such luck; exit 3"])
+    with pytest.raises(NodeError, match=r"(?s)ended with exit code 3.*no such luck"):
+        process.wait_until(lambda: False, 10, "The program")
 
 
 def test_nodes_end_with_the_test_run_even_when_it_is_killed(tmp_path: Path) -> None:

