@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import amqp
 import eventlet
+from amqp import spec
 from eventlet.greenthread import GreenThread
+from eventlet.semaphore import Semaphore
 
 HEARTBEAT_SECONDS = 30
 CONNECT_SECONDS = 5
+CLOSE_SECONDS = 2
 
 
 class Connection(amqp.Connection):
@@ -18,6 +22,25 @@ class Connection(amqp.Connection):
     # With this capability on, basic_publish reads from the socket to look for "blocked" notices, in the publisher's greenlet,
     # while another one is reading. A blocked broker shows itself anyway, by confirms that do not come.
     negotiate_capabilities = {**amqp.Connection.negotiate_capabilities, "connection.blocked": False}
+
+    def Transport(self, *args: Any, **options: Any) -> Any:
+        """A transport whose writes wait for each other: eventlet lets only one greenlet write to a socket."""
+        transport = super().Transport(*args, **options)
+        writing, write = Semaphore(), transport.write
+
+        def write_alone(data: bytes) -> None:
+            with writing:
+                write(data)
+
+        transport.write = write_alone
+        return transport
+
+    def drain_events(self, timeout: float | None = None) -> None:
+        """Wait for something to arrive and dispatch it. Raises OSError or amqp.AMQPError, also when the connection has ended."""
+        if not self.connected:
+            # py-amqp would quietly try to connect again here.
+            raise amqp.exceptions.RecoverableConnectionError("the connection has ended")
+        super().drain_events(timeout)
 
 
 def connect(amqp_uri: str, name: str) -> Connection:
@@ -51,3 +74,26 @@ def tend(connection: Connection) -> GreenThread:
                 return
 
     return eventlet.spawn(beat)
+
+
+def serve(connection: Connection) -> None:
+    """Read and dispatch what arrives, with heartbeats, until `hang_up`. Raises OSError or amqp.AMQPError when it ends otherwise."""
+    pulse = tend(connection)
+    try:
+        while connection.connected:
+            connection.drain_events()
+    finally:
+        pulse.kill()
+
+
+def hang_up(connection: Connection, reader: GreenThread) -> None:
+    """Close a connection that `reader` serves: orderly if the broker answers in time, else at once."""
+    try:
+        with eventlet.Timeout(CLOSE_SECONDS, False):
+            connection.send_method(spec.Connection.Close, "BsBB", (200, "", 0, 0))
+            reader.wait()
+    except (OSError, amqp.AMQPError):
+        pass
+    finally:
+        reader.kill()
+        connection.collect()
