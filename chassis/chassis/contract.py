@@ -208,7 +208,7 @@ def _openapi(service: type[Any], endpoints: dict[str, Endpoint]) -> dict[str, An
 def _tag(service: type[Any], name: str, tags: dict[str, str]) -> str:
     """An endpoint's tag is its feature: the folder whose class declares it."""
     declaring = next(one for one in service.__mro__ if name in vars(one))
-    tag = declaring.__module__.split(".")[-2]
+    tag = declaring.__module__.rpartition(".")[0].rpartition(".")[2] or declaring.__module__
     tags.setdefault(tag, _doc(declaring).partition("\n")[0])
     return tag
 

@@ -28,11 +28,13 @@ def configure(service: str, level: str = "INFO", form: str = "auto") -> None:
     ]
     final: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if text:
-        final += [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+        colors = sys.stdout.isatty()
+        final += [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)]
     else:
         final += [
             _ServiceName(service),
-            structlog.processors.dict_tracebacks,
+            # As plain text: a structured traceback would carry local variables, and with them passwords.
+            structlog.processors.format_exc_info,
             structlog.processors.EventRenamer("message"),
             structlog.processors.JSONRenderer(),
         ]
