@@ -1,0 +1,1 @@
+"""The groups service: people, their interests, and the groups they gather in."""

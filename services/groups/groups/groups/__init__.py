@@ -1,0 +1,1 @@
+"""Groups: people gathered around a set of interests."""

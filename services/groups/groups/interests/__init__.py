@@ -1,0 +1,1 @@
+"""Interests: what people and groups care about, and how many share it."""

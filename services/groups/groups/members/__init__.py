@@ -1,0 +1,1 @@
+"""Members: who is in a group, in which role, and how they come and go."""

@@ -1,0 +1,1 @@
+"""People: who takes part, and what each may know of the other."""

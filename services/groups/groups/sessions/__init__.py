@@ -1,0 +1,1 @@
+"""Sessions: how a person signs in, stays signed in and signs out."""

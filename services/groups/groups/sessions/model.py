@@ -1,0 +1,93 @@
+"""The rules about sessions: how long they last, how their refresh tokens rotate, and how often one may try to sign in."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import secrets
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from chassis.ids import new_id
+from chassis.problems import AuthenticationRequired, TooManyRequests
+
+ATTEMPTS_WITHIN = timedelta(minutes=15)
+
+
+class WrongCredentials(AuthenticationRequired):
+    """401: the same for an unknown handle and for a wrong password."""
+
+    def __init__(self) -> None:
+        super().__init__("Handle and password do not belong together.")
+
+
+class SpentToken(AuthenticationRequired):
+    """401: a refresh token was used again, so whoever holds its successor may not be its person: the session has to end."""
+
+    def __init__(self, session: str) -> None:
+        super().__init__("This refresh token was used before, so its session has ended. Sign in again.")
+        self.session = session
+
+
+@dataclass(slots=True)
+class Session:
+    """A person signed in somewhere."""
+
+    id: str
+    person: str
+    created_at: datetime
+    refreshed_at: datetime
+    expires_at: datetime
+
+
+@dataclass(slots=True)
+class RefreshToken:
+    """One link of the chain of tokens by which a session goes on; only its hash is kept."""
+
+    id: str
+    session: str
+    spent: bool
+    expires_at: datetime
+
+
+def begin(person: str, now: datetime, lasts: timedelta) -> Session:
+    """A new session of a person."""
+    return Session(new_id("ses"), person, created_at=now, refreshed_at=now, expires_at=now + lasts)
+
+
+def new_secret(prefix: str) -> str:
+    """An unguessable text of 256 random bits."""
+    return prefix + secrets.token_urlsafe(32)
+
+
+def hash_of(secret: str) -> str:
+    """Under which a random secret is kept: too random to be guessed, so a plain hash is enough."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def refresh_token_of(session: Session, secret: str) -> RefreshToken:
+    """The token, to be kept, that this secret is."""
+    return RefreshToken(hash_of(secret), session.id, spent=False, expires_at=session.expires_at)
+
+
+def refresh(session: Session | None, token: RefreshToken | None, now: datetime, lasts: timedelta) -> Session:
+    """The session as it goes on by this token. Raises SpentToken, or AuthenticationRequired when one of them has ended."""
+    if session is None or token is None or min(session.expires_at, token.expires_at) <= now:
+        raise AuthenticationRequired("This refresh token is not valid any more. Sign in again.")
+    if token.spent:
+        raise SpentToken(session.id)
+    return replace(session, refreshed_at=now, expires_at=now + lasts)
+
+
+def check_attempts(attempts: int, until: datetime, now: datetime, allowed: int) -> None:
+    """Raises TooManyRequests when there were more attempts to sign in, in a span that ends at `until`, than allowed."""
+    if attempts <= allowed:
+        return
+    seconds = max(1, math.ceil((until - now).total_seconds()))
+    problem = TooManyRequests("Too many attempts to sign in with this handle. Wait before you try again.")
+    problem.extra_headers = {
+        "Retry-After": str(seconds),
+        "RateLimit-Policy": f'"sign-in";q={allowed};w={int(ATTEMPTS_WITHIN.total_seconds())}',
+        "RateLimit": f'"sign-in";r=0;t={seconds}',
+    }
+    raise problem

@@ -1,0 +1,24 @@
+"""What the groups service reads from its environment, beside what every service reads."""
+
+from __future__ import annotations
+
+from chassis.settings import ServiceSettings, setting
+
+
+class GroupsSettings(ServiceSettings):
+    """The settings of the groups service."""
+
+    signing_key: str = setting(
+        "str",
+        "CG_SIGNING_KEY",
+        help="The private key that signs access tokens: EC P-256, PEM. Of several, one after the other, the first signs "
+        "and all verify, so that a new key is put first and the old one goes after 15 minutes",
+        secret=True,
+    )
+    rate_limits: bool = setting("bool", "CG_RATE_LIMITS", True, help="off lifts the limit of sign-ins, for load tests")
+    sign_ins_per_handle: int = setting(
+        "int", "CG_SIGN_INS_PER_HANDLE", 10, help="How many times in 15 minutes a wrong password may be tried"
+    )
+    session_days: int = setting(
+        "int", "CG_SESSION_DAYS", 30, help="After how many days a session ends that nobody refreshed"
+    )

@@ -1,0 +1,1 @@
+"""API tokens: how another system acts for a person."""

@@ -1,0 +1,1 @@
+"""Watches: standing searches for groups that do not exist yet."""
