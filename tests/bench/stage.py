@@ -1,0 +1,158 @@
+"""Where the benches play: a private broker and database, the platform's own processes, and the peers, all gone at the end."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from chassis.nodes import HOST, MongoDB, Process, RabbitMQ, broker_user, free_port, operator_user
+
+ROOT = Path(__file__).parents[2]
+SERVICES = ("groups", "events", "notifications")
+PEERS = "peers"
+"""The database that the peers work on."""
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Stage(AbstractContextManager["Stage"]):
+    """A broker and a database for one run, and whatever is started on them."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="commonground-bench-"))
+        self.programs: dict[str, Process] = {}
+        passwords = {name: secrets.token_urlsafe(12) for name in (*SERVICES, "gateway", PEERS)}
+        users = [operator_user(secrets.token_urlsafe(12))]
+        users += [broker_user(name, passwords[name]) for name in (*SERVICES, "gateway")]
+        self.broker = RabbitMQ(self.folder / "rabbitmq", users, dies_with_parent=True)
+        self.mongo = MongoDB(
+            self.folder / "mongodb",
+            {name: passwords[name] for name in (*SERVICES, PEERS)},
+            admin_password=secrets.token_urlsafe(12),
+            cache_gb=1.0,
+            dies_with_parent=True,
+        )
+
+    def __enter__(self) -> Stage:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        self.broker.launch()
+        self.mongo.launch()
+        self.mongo.wait_ready()
+        self.broker.wait_ready()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for name in list(self.programs):
+            self.end(name)
+        self.broker.kill()
+        self.mongo.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @cached_property
+    def client(self) -> MongoClient[dict[str, Any]]:
+        """The database server, for the administrator."""
+        return MongoClient(self.mongo.uri, tz_aware=True)
+
+    def database(self, name: str) -> Database[dict[str, Any]]:
+        """One database, for the administrator."""
+        return self.client[name]
+
+    def start(
+        self,
+        name: str,
+        module: str,
+        env: Mapping[str, str],
+        ready: Callable[[], bool] = lambda: True,
+        timeout: float = 60,
+    ) -> Process:
+        """Run `python -m module` and wait until it is ready. Raises NodeError, with the end of its log."""
+        search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        whole = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LANG": "C.UTF-8", "PYTHONPATH": search, **env}
+        process = Process(
+            [sys.executable, "-m", module], env=whole, log=self.folder / f"{name}.log", cwd=ROOT, dies_with_parent=True
+        )
+        process.launch()
+        self.programs[name] = process
+        process.wait_until(ready, timeout, name)
+        return process
+
+    def end(self, name: str) -> None:
+        """End a program; one that does not want to within 5 s is killed."""
+        self.programs.pop(name).stop(timeout=5)
+
+    def pid_of(self, name: str) -> int:
+        """The process id of a program, of `rabbitmq` or of `mongodb`."""
+        pid = {"rabbitmq": self.broker.pid, "mongodb": self.mongo.pid}.get(name) or self.programs[name].pid
+        assert pid is not None
+        return pid
+
+    def pause(self, *names: str) -> None:
+        """Hold programs still, so that what they do when idle does not count for others."""
+        for name in names:
+            self.programs[name].send(signal.SIGSTOP)
+
+    def resume(self, *names: str) -> None:
+        """Let programs run on."""
+        for name in names:
+            self.programs[name].send(signal.SIGCONT)
+
+    @cached_property
+    def platform(self) -> Platform:
+        """Common Ground itself, started when a bench first asks for it."""
+        return Platform(self)
+
+
+class Platform:
+    """The gateway and the three services as an operator runs them, without rate limits."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.port = free_port()
+        health = {name: free_port() for name in (*SERVICES, "gateway")}
+        for name in (*SERVICES, "gateway"):
+            env = {
+                "CG_AMQP_URI": stage.broker.uri_for(name),
+                "CG_OPERATOR_AMQP_URI": stage.broker.uri,
+                "CG_HEALTH_PORT": str(health[name]),
+                "CG_RATE_LIMITS": "off",
+                "CG_LOG_LEVEL": "WARNING",
+            }
+            if name == "gateway":
+                env |= {"CG_HTTP_PORT": str(self.port)}
+            else:
+                env |= {"CG_MONGO_URI": stage.mongo.uri_for(name)}
+            stage.start(name, name, env, lambda port=health[name]: answers(port, "/health/live"))
+        for name, port in health.items():
+            stage.programs[name].wait_until(lambda port=port: answers(port, "/health/ready"), 60, name)
+
+
+def answers(port: int, path: str, headers: Mapping[str, str] | None = None) -> bool:
+    """Whether a GET of the path is answered with 200 now."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=5)
+    try:
+        connection.request("GET", path, headers=dict(headers or {}))
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def cpu_seconds(pid: int) -> float:
+    """The processor time that a process has used, all its threads, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
