@@ -31,10 +31,12 @@ class Nodes:
 
     def __init__(self, folder: Path, wanted: set[str]) -> None:
         # Imported here, so that a run without nodes does not pay for the drivers.
-        from chassis.nodes import MongoDB, RabbitMQ, broker_user, operator_user
+        from chassis.nodes import MongoDB, RabbitMQ, broker_user, operator_user, subscriber_user
 
         users = [operator_user(secrets.token_hex(8))]
         users += [broker_user(name, secrets.token_hex(8)) for name in (*SERVICES, "gateway")]
+        users.append(subscriber_user("newsletter", secrets.token_hex(8)))
+        users.append(subscriber_user("warehouse", secrets.token_hex(8), trusted=True))
         self.folder = folder
         self.broker = RabbitMQ(folder / "rabbitmq", users, dies_with_parent=True)
         self.database = MongoDB(
@@ -110,7 +112,11 @@ def nodes(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="session")
 def broker(nodes: Nodes) -> RabbitMQ:
-    """The run's RabbitMQ: `.uri` for the operator, `.uri_for("groups")`, `.kill()` and `.start()`."""
+    """The run's RabbitMQ: `.uri` for the operator, `.uri_for("groups")`, `.kill()` and `.start()`.
+
+    It has an account for each service and the gateway, and for two other systems: `newsletter`, and `warehouse`, which
+    is trusted with all messages.
+    """
     nodes.ready(nodes.broker)
     return nodes.broker
 
@@ -201,10 +207,13 @@ RunService = Callable[..., RunningService]
 
 @pytest.fixture(scope="session")
 def topology(broker: RabbitMQ) -> RabbitMQ:
-    """The run's RabbitMQ with all that stands on it declared."""
-    from chassis.topology import declare_all
+    """The run's RabbitMQ with all that is shared on it declared, for the services and for the notebook of the chassis' tests."""
+    from chassis.connection import connect
+    from chassis.topology import declare, shared
 
-    declare_all(broker.uri)
+    connection = connect(broker.uri, "topology")
+    declare(connection, shared([*SERVICES, "notebook"]))
+    connection.close()
     return broker
 
 

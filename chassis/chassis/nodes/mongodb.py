@@ -104,8 +104,8 @@ class MongoDB:
         args += ["--wiredTigerCacheSizeGB", str(self._cache_gb), "--oplogSize", "512"]
         for name, value in {
             "diagnosticDataCollectionEnabled": "false",
-            # The transaction of a service that was killed holds its documents for this long; no endpoint runs over 5 s.
-            "transactionLifetimeLimitSeconds": "10",
+            # The transaction of a service that was killed holds its documents for this long; no endpoint runs longer.
+            "transactionLifetimeLimitSeconds": "5",
             # There is no other member to hand over to.
             "shutdownTimeoutMillisForSignaledShutdown": "100",
         }.items():
