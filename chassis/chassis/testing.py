@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -131,6 +132,20 @@ def database(nodes: Nodes) -> MongoDB:
 @pytest.fixture
 def fresh_database(database: MongoDB) -> Iterator[str]:
     """Address of an empty database of its own for one test; its name is the path of the address."""
+    with borrowed_database(database) as uri:
+        yield uri
+
+
+@pytest.fixture(scope="module")
+def shared_database(database: MongoDB) -> Iterator[str]:
+    """Address of a database that the tests of a module share."""
+    with borrowed_database(database) as uri:
+        yield uri
+
+
+@contextmanager
+def borrowed_database(database: MongoDB) -> Iterator[str]:
+    """A new database and an account for it, dropped at the end."""
     name = f"test_{secrets.token_hex(6)}"
     yield database.add_database(name, secrets.token_hex(8))
     database.drop_database(name)
@@ -146,26 +161,31 @@ def start_process(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[St
     Gives a `chassis.nodes.Process` (`pid`, `kill()`, `stop()`, `wait()`, `is_running`, `tail()`); the environment is
     this one's without `CG_…`, and what is given. Their logs are shown when the test fails. See `wait_ready`.
     """
-    from chassis.nodes import Process
-
     processes: list[Process] = []
     request.node.stash[PROCESSES] = processes
+    yield process_starter(tmp_path, processes)
+    for process in reversed(processes):
+        process.kill()
+
+
+def process_starter(folder: Path, processes: list[Process]) -> StartProcess:
+    """A function that starts a program with its log in `folder`, and adds it to `processes`."""
 
     def start(args: Sequence[str | Path], env: Mapping[str, str] | None = None) -> Process:
+        from chassis.nodes import Process
+
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("CG_")}
         process = Process(
             args,
             env={**inherited, "PYTHONUNBUFFERED": "1", **(env or {})},
-            log=tmp_path / f"process-{len(processes)}.log",
+            log=folder / f"process-{len(processes)}.log",
             dies_with_parent=True,
         )
         process.launch()
         processes.append(process)
         return process
 
-    yield start
-    for process in reversed(processes):
-        process.kill()
+    return start
 
 
 class RunningService:
@@ -217,35 +237,59 @@ def topology(broker: RabbitMQ) -> RabbitMQ:
     return broker
 
 
-@pytest.fixture
-def run_service(topology: RabbitMQ, database: MongoDB, start_process: StartProcess) -> Iterator[RunService]:
-    """Start a service as a real process and wait until it is ready: `run_service("groups")` runs `python -m groups`.
+class Services:
+    """Starts services as real processes, on the run's broker and database, by a way to start processes."""
 
-    `run_service(name, args, env, wait=True)`; its broker account is the service's own where there is one, its database too unless
-    `env` has another `CG_MONGO_URI`.
-    """
-    from chassis.nodes import free_port
-
-    running: list[RunningService] = []
+    def __init__(self, broker: RabbitMQ, database: MongoDB, start: StartProcess) -> None:
+        self.broker, self.database, self.start = broker, database, start
+        self.running: list[RunningService] = []
 
     def run(
-        name: str, args: Sequence[str] | None = None, env: Mapping[str, str] | None = None, wait: bool = True
+        self, name: str, args: Sequence[str] | None = None, env: Mapping[str, str] | None = None, wait: bool = True
     ) -> RunningService:
+        """Start a service, by default `python -m <name>`, and wait until it is ready.
+
+        Its broker account is the service's own where there is one; its database too, unless `env` has another `CG_MONGO_URI`.
+        """
+        from chassis.nodes import free_port
+
         port = free_port()
-        amqp_uri = topology.uri_for(name) if name in SERVICES else topology.uri
-        settings = {"CG_AMQP_URI": amqp_uri, "CG_HEALTH_PORT": str(port), "CG_LOG_LEVEL": "INFO"}
-        if "CG_MONGO_URI" not in (env or {}):
-            settings["CG_MONGO_URI"] = database.uri_for(name)
-        process = start_process(args or [sys.executable, "-m", name], {**settings, **(env or {})})
-        one = RunningService(process, name, topology.uri, f"http://127.0.0.1:{port}")
-        running.append(one)
+        amqp_uri = self.broker.uri_for(name) if name in SERVICES else self.broker.uri
+        settings = {"CG_AMQP_URI": amqp_uri, "CG_HEALTH_PORT": str(port), **(env or {})}
+        if "CG_MONGO_URI" not in settings:
+            settings["CG_MONGO_URI"] = self.database.uri_for(name)
+        process = self.start(args or [sys.executable, "-m", name], settings)
+        one = RunningService(process, name, self.broker.uri, f"http://127.0.0.1:{port}")
+        self.running.append(one)
         if wait:
             one.wait_ready()
         return one
 
-    yield run
-    for one in running:
-        one.close()
+    def close(self) -> None:
+        """Close what talks to them."""
+        for one in self.running:
+            one.close()
+
+
+@pytest.fixture
+def run_service(topology: RabbitMQ, database: MongoDB, start_process: StartProcess) -> Iterator[RunService]:
+    """Start services that end with the test: `run_service("groups")`. See Services.run."""
+    services = Services(topology, database, start_process)
+    yield services.run
+    services.close()
+
+
+@pytest.fixture(scope="module")
+def shared_service(
+    topology: RabbitMQ, database: MongoDB, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunService]:
+    """Start services that the tests of a module share, and leave running: `shared_service("groups")`. See Services.run."""
+    processes: list[Process] = []
+    services = Services(topology, database, process_starter(tmp_path_factory.mktemp("services"), processes))
+    yield services.run
+    services.close()
+    for process in reversed(processes):
+        process.kill()
 
 
 def wait_ready(process: Process, url: str, timeout: float = 30) -> None:

@@ -14,14 +14,17 @@ READER = Person("psn_01JDCM0Y0G00000000000000AN", "ana", "Ana", scopes=("read",)
 
 
 @pytest.fixture
-def notebook(run_notebook):
-    return run_notebook()
+def notebook(shared_notebook, notes):
+    return shared_notebook
 
 
 @pytest.fixture
-def notes(fresh_database):
-    with MongoClient(fresh_database) as client:
-        yield client.get_default_database().notes
+def notes(shared_database):
+    with MongoClient(shared_database) as client:
+        database = client.get_default_database()
+        database.notes.delete_many({})
+        database.idempotency.delete_many({})
+        yield database.notes
 
 
 def test_creating_answers_201_with_location_and_etag(notebook):
@@ -157,7 +160,7 @@ def test_a_malformed_key_is_400(notebook, key):
     assert notebook.api.post("/v1/notes", {"text": "x"}, idempotency_key=key).problem == "malformed-request"
 
 
-def test_a_killed_process_leaves_no_key_behind(run_notebook, notes):
+def test_a_killed_process_leaves_no_key_behind(run_notebook, fresh_database):
     first = run_notebook()
     first.api.send("POST", "/v1/notes", {"text": "slow"}, as_=ANA, idempotency_key="k1")
     time.sleep(0.3)
@@ -168,7 +171,8 @@ def test_a_killed_process_leaves_no_key_behind(run_notebook, notes):
         assert time.monotonic() < end
         time.sleep(0.2)
     assert answer.status == 201
-    assert notes.count_documents({}) == 1
+    with MongoClient(fresh_database) as client:
+        assert client.get_default_database().notes.count_documents({}) == 1
 
 
 def test_what_the_database_keeps_of_a_key_shows_neither_key_nor_answer(notebook, notes):
@@ -183,7 +187,8 @@ def test_a_call_that_comes_too_late_is_dropped(notebook, notes):
     assert notebook.api.get("/v1/notes").json()["items"] == []
 
 
-def test_a_service_that_is_away_is_known_at_once(notebook):
+def test_a_service_that_is_away_is_known_at_once(run_notebook):
+    notebook = run_notebook()
     notebook.stop()
     started = time.monotonic()
     with pytest.raises(NoAnswer, match="away"):
@@ -191,7 +196,8 @@ def test_a_service_that_is_away_is_known_at_once(notebook):
     assert time.monotonic() - started < 1
 
 
-def test_on_sigterm_what_was_taken_is_answered_and_the_process_ends_with_0(notebook):
+def test_on_sigterm_what_was_taken_is_answered_and_the_process_ends_with_0(run_notebook):
+    notebook = run_notebook()
     sent = [notebook.api.send("POST", "/v1/naps") for _ in range(20)]
     time.sleep(0.2)
     notebook.process.send(signal.SIGTERM)
