@@ -1,0 +1,1 @@
+"""Notifications: what a person should hear of, and whether they have read it."""

@@ -1,0 +1,5 @@
+"""Runs the service: `python -m notifications`."""
+
+from chassis.process import main  # patches the standard library first
+
+main("notifications.service:Notifications")

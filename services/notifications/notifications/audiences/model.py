@@ -1,0 +1,133 @@
+"""Decides who belongs to which audience, and since when, from messages that may arrive late, twice and in any order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Literal
+
+Kind = Literal["person", "group", "organizers", "event"]
+
+ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+"""Since when everybody belongs to their own audience."""
+
+ORGANIZER = "organizer"
+ANSWERED = frozenset({"going", "waitlisted", "maybe"})
+"""The statuses of those who hear what becomes of an event."""
+
+NEVER = -1
+"""The sequence of what has not been heard of yet: less than that of any message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who hears of a notice: one person, the members of a group, its organizers, or those who answered an event."""
+
+    kind: Kind
+    id: str
+    """Of the person, group or event."""
+
+    @property
+    def key(self) -> str:
+        """The audience as notices name it, e.g. `group:grp_…`."""
+        return f"{self.kind}:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one person stands to one group or event (`to`): the newest message of each kind decides, by its sequence.
+
+    Entering, leaving and the role have each their own sequence, so that a message that arrives late still tells its
+    part: the same messages make the same standing in whatever order, and however often, they arrive.
+    """
+
+    person: str
+    to: str
+    group: str
+    """The group itself, or the event's."""
+    entered: int = NEVER
+    since: datetime | None = None
+    left: int = NEVER
+    role_set: int = NEVER
+    role: str | None = None
+    role_since: datetime | None = None
+
+    @property
+    def present(self) -> bool:
+        """Whether the person is in it now."""
+        return self.entered > self.left
+
+    @property
+    def is_group(self) -> bool:
+        """Whether this is about a group, not an event."""
+        return self.to == self.group
+
+
+def enter(standing: Standing, sequence: int, at: datetime) -> Standing:
+    """The person joined the group, or answered the event for the first time since they had not."""
+    if sequence <= standing.entered:
+        return standing
+    return replace(standing, entered=sequence, since=at)
+
+
+def leave(standing: Standing, sequence: int) -> Standing:
+    """The person left or was removed, or gave the event up."""
+    if sequence <= standing.left:
+        return standing
+    return replace(standing, left=sequence)
+
+
+def take_role(standing: Standing, sequence: int, role: str, at: datetime) -> Standing:
+    """The person has this role in the group from now on."""
+    if sequence <= standing.role_set:
+        return standing
+    return replace(standing, role_set=sequence, role=role, role_since=at)
+
+
+def join(standing: Standing, sequence: int, role: str, at: datetime) -> Standing:
+    """The person joined the group in this role."""
+    return take_role(enter(standing, sequence, at), sequence, role, at)
+
+
+def answer(standing: Standing, sequence: int, status: str, was: str | None, at: datetime) -> Standing:
+    """The person's answer to the event is `status` and `was` another, or None, before.
+
+    Between going, waitlisted and maybe nothing changes: one goes on hearing of the event.
+    """
+    if status not in ANSWERED:
+        return leave(standing, sequence)
+    if was not in ANSWERED:
+        return enter(standing, sequence, at)
+    return standing
+
+
+def left_groups(standings: Iterable[Standing]) -> list[str]:
+    """The groups in which the person was and is no more."""
+    return [one.to for one in standings if one.is_group and one.left > NEVER and not one.present]
+
+
+def audiences_of(
+    person: str, standings: Iterable[Standing], hidden: Collection[str] = (), kind: Kind | None = None
+) -> dict[str, datetime]:
+    """The audiences to which a person belongs, by key, with the time since when; only those of a `kind` if given.
+
+    `hidden` are the private groups that they left: nothing of these reaches them any more, nor of these groups' events.
+    """
+    found = {Audience("person", person).key: ALWAYS} if kind in (None, "person") else {}
+    for one in standings:
+        if one.present and one.group not in hidden:
+            found.update((audience.key, since) for audience, since in _audiences(one) if kind in (None, audience.kind))
+    return found
+
+
+def _audiences(standing: Standing) -> Iterable[tuple[Audience, datetime]]:
+    assert standing.since is not None
+    if not standing.is_group:
+        yield Audience("event", standing.to), standing.since
+        return
+    yield Audience("group", standing.to), standing.since
+    if standing.role == ORGANIZER:
+        assert standing.role_since is not None
+        # A role that was given in an earlier membership counts from the present one.
+        yield Audience("organizers", standing.to), max(standing.role_since, standing.since)

@@ -1,0 +1,1 @@
+"""What one person reads: the notices of all their audiences, merged when they look."""

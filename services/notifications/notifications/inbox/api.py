@@ -1,0 +1,74 @@
+"""Where people read their notices: newest first, how many are new, and what they have read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chassis.endpoints import SIGNED_IN, Call, endpoint
+from chassis.schemas import Page
+from notifications.audiences.model import audiences_of, left_groups
+from notifications.inbox import model
+from notifications.inbox.model import Reader, View
+from notifications.inbox.schemas import InboxPage, InboxQuery, ReadMark, Summary
+from notifications.notices.model import AUDIENCE_OF
+
+
+class InboxApi:
+    """The inbox of whoever calls."""
+
+    store: Any
+
+    @endpoint("GET", "/v1/inbox", query=InboxQuery, returns=InboxPage, access=SIGNED_IN)
+    def read_inbox(self, call: Call, query: dict[str, Any]) -> Page:
+        """List notices, newest first.
+
+        They are the caller's own, those of their groups and of the events they answered, each since they belong there.
+        Who left a group sees what it was told no more; who left a private group, nothing that concerns it. Nobody is
+        told of their own doing.
+        """
+        reader = self.store.readers.get(call.caller.id)
+        view = self._view(call, reader if query["unread"] else None, query.get("kind"), query.get("group"))
+        before = query["cursor"][0] if "cursor" in query else None
+        found = self.store.inbox.newest(view, before, query["limit"] + 1)
+        items = [{**notice, "read": reader.has_read(notice["_id"])} for notice in found]
+        return Page.cut(items, query["limit"], lambda last: [last["_id"]])
+
+    @endpoint("GET", "/v1/inbox/summary", returns=Summary, access=SIGNED_IN)
+    def sum_up_inbox(self, call: Call) -> dict[str, int]:
+        """Count unread notices, up to 1,000."""
+        view = self._view(call, self.store.readers.get(call.caller.id))
+        return {"unread": self.store.inbox.count(view, model.MOST_COUNTED)}
+
+    @endpoint("POST", "/v1/inbox/read", body=ReadMark, status=204, access=SIGNED_IN)
+    def mark_read(self, call: Call, body: dict[str, Any]) -> None:
+        """Mark notices as read.
+
+        Ids that are not in the caller's inbox are passed over without a word, as are those that were read before. What
+        `up_to` covers stays read.
+        """
+        seen = self.store.inbox.among(self._view(call), body["ids"]) if "ids" in body else []
+        with self.store.transaction(call) as tx:
+            reader = tx.readers.get(call.caller.id)
+            if "up_to" in body:
+                tx.readers.save(model.read_up_to(reader, body["up_to"], call.now))
+            else:
+                tx.readers.save(model.read(reader, seen))
+
+    def _view(
+        self, call: Call, unread_of: Reader | None = None, kind: str | None = None, group: str | None = None
+    ) -> View:
+        """What the caller sees: of one kind or group only if given."""
+        person = call.caller
+        standings = self.store.standings.of(person.id)
+        hidden = self.store.groups.private(left_groups(standings))
+        groups = self.store.groups.named(group) if group is not None else None
+        if groups is not None:
+            standings = [one for one in standings if one.group in groups]
+        return View(
+            audiences=audiences_of(person.id, standings, hidden, AUDIENCE_OF[kind] if kind else None),
+            own=(person.id, "@" + person.handle),
+            hidden=frozenset(hidden),
+            groups=tuple(groups) if groups is not None else None,
+            kind=kind,
+            unread_of=unread_of,
+        )

@@ -1,0 +1,92 @@
+"""Decides what a person sees of all notices, and which of it they have read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from chassis.ids import first_id_at
+from notifications.audiences.model import ALWAYS
+
+MOST_MARKS = 500
+"""How many notices are remembered as read one by one. Beyond, all up to the oldest of them counts as read."""
+
+MOST_COUNTED = 1_000
+"""How far unread notices are counted."""
+
+CLOCKS_APART = timedelta(minutes=1)
+"""How far the clocks of two machines are trusted to be apart at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What a person has read: all up to a notice, and some after it, one by one."""
+
+    person: str
+    up_to: str = ""
+    marks: frozenset[str] = frozenset()
+
+    def has_read(self, notice: str) -> bool:
+        """Whether the notice of this id is read."""
+        return notice <= self.up_to or notice in self.marks
+
+
+def read_up_to(reader: Reader, notice: str, now: datetime) -> Reader:
+    """All up to and including this notice is read: never less than before, nor more than there can be at `now`."""
+    latest = first_id_at("ntc", now + CLOCKS_APART)
+    return _settle(replace(reader, up_to=max(reader.up_to, min(notice, latest))))
+
+
+def read(reader: Reader, notices: Iterable[str]) -> Reader:
+    """These notices are read."""
+    return _settle(replace(reader, marks=reader.marks | set(notices)))
+
+
+def _settle(reader: Reader) -> Reader:
+    """The same with as few marks as can be: none that `up_to` covers, and not more than MOST_MARKS."""
+    marks = sorted(mark for mark in reader.marks if mark > reader.up_to)
+    if len(marks) <= MOST_MARKS:
+        return replace(reader, marks=frozenset(marks))
+    swallowed = marks[: len(marks) - MOST_MARKS]
+    return replace(reader, up_to=swallowed[-1], marks=frozenset(marks[len(swallowed) :]))
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What of all notices is looked at: those to some audiences, each since a time, but those of one's own doing."""
+
+    audiences: Mapping[str, datetime]
+    own: tuple[str, ...]
+    """How notices name the reader in `not_for`."""
+    hidden: frozenset[str] = frozenset()
+    """Groups nothing of which is seen."""
+    groups: tuple[str, ...] | None = None
+    """Only what concerns these groups."""
+    kind: str | None = None
+    """Only notices of this kind."""
+    unread_of: Reader | None = None
+    """Only what this reader has not read."""
+
+    def sees(self, notice: str, audience: str, at: datetime) -> bool:
+        """Whether a notice that the query found is in the view: it happened since one belongs to its audience.
+
+        The query finds by id, which says when a notice was posted; after an outage that can be long after it happened.
+        """
+        return at >= self.audiences[audience] and not (self.unread_of and self.unread_of.has_read(notice))
+
+    def floor(self) -> str:
+        """The id above which all notices in the view are."""
+        return self._above(min(self.audiences.values()))
+
+    def floors(self) -> dict[str, list[str]]:
+        """The audiences by the id above which their notices in the view are: few ids where much was read, else many."""
+        found: dict[str, list[str]] = {}
+        for audience, since in self.audiences.items():
+            found.setdefault(self._above(since), []).append(audience)
+        return found
+
+    def _above(self, since: datetime) -> str:
+        # A notice is posted after it happened, by a clock that is nearly right.
+        earliest = "" if since <= ALWAYS else first_id_at("ntc", since - CLOCKS_APART)
+        return max(earliest, self.unread_of.up_to) if self.unread_of else earliest

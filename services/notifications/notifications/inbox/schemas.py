@@ -1,0 +1,75 @@
+"""What comes in and goes out where people read their notices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate, validates_schema
+
+from chassis.schemas import Cursor, ListQuery, QueryFlag, Schema, Time, page_of
+from chassis.vocabulary import GroupRef
+from notifications.inbox.model import MOST_COUNTED
+from notifications.notices.model import AUDIENCE_OF
+from notifications.notices.schemas import Subject
+
+_NOTICE = validate.Regexp(r"\Antc_[0-7][0-9A-HJKMNP-TV-Z]{25}\Z", error="Not the id of a notice.")
+_PLACE_ERROR = Cursor.default_error_messages["invalid"]
+
+
+def _is_place(place: list[Any]) -> None:
+    try:
+        _NOTICE(place[0])
+    except ValidationError:
+        raise ValidationError(_PLACE_ERROR) from None
+
+
+class InboxQuery(ListQuery):
+    """What of the inbox to list."""
+
+    unread = QueryFlag(load_default=False, metadata={"description": "Only what is not read."})
+    kind = fields.String(
+        validate=validate.OneOf(list(AUDIENCE_OF)), metadata={"description": "Only notices of this kind."}
+    )
+    group = fields.String(metadata={"description": "Only what concerns this group (id or slug)."})
+    cursor = Cursor(str, validate=_is_place, metadata={"description": "The `next` of the page before."})
+
+
+class InboxItem(Schema):
+    """A notice, as the person who hears it reads it."""
+
+    id = fields.String(attribute="_id", required=True)
+    kind = fields.String(required=True, validate=validate.OneOf(list(AUDIENCE_OF)))
+    title = fields.String(required=True)
+    body = fields.String(required=True)
+    group = fields.Nested(GroupRef, required=True, metadata={"description": "The group, named as it was then."})
+    subject = fields.Nested(Subject, required=True)
+    at = Time(required=True, metadata={"description": "When it happened."})
+    read = fields.Boolean(required=True)
+
+
+InboxPage = page_of(InboxItem)
+
+
+class Summary(Schema):
+    """How much there is to read."""
+
+    unread = fields.Integer(
+        required=True,
+        metadata={"description": f"Unread notices, counted up to {MOST_COUNTED}: that many means so many or more."},
+    )
+
+
+class ReadMark(Schema):
+    """What was read: some notices, or all up to one."""
+
+    ids = fields.List(
+        fields.String(validate=_NOTICE),
+        validate=validate.Length(1, 100),
+        metadata={"description": "These notices. What is not in the caller's inbox is passed over."},
+    )
+    up_to = fields.String(validate=_NOTICE, metadata={"description": "This notice and all older ones."})
+
+    @validates_schema
+    def _one_of_both(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if len(data) != 1:
+            raise ValidationError("Give either `ids` or `up_to`.")

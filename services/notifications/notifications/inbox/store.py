@@ -1,0 +1,142 @@
+"""Merges the notices of all of a person's audiences when they are read, newest first, and keeps what was read."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from itertools import islice
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.cursor import Cursor
+
+from chassis.store import Repository
+from notifications.inbox.model import Reader, View
+
+SCHEMA = 1
+
+MERGED = 100
+"""How many audiences one query merges. MongoDB gives up merging by index, and sorts in memory, beyond 200.
+
+https://www.mongodb.com/docs/v6.0/reference/method/cursor.sort/ (internalQueryMaxScansToExplode)
+"""
+
+NEWEST = "newest_of_an_audience"
+
+Query = dict[str, Any]
+Floors = dict[str, list[str]]
+
+
+class Inbox(Repository):
+    """The notices, as they are read."""
+
+    collection = "notices"
+    indexes = [IndexModel([("audience", ASCENDING), ("_id", DESCENDING)], name=NEWEST)]
+
+    def newest(self, view: View, before: str | None, limit: int) -> list[dict[str, Any]]:
+        """At most `limit` notices of the view, newest first, from those older than the id `before`.
+
+        First all audiences are asked for what is above the lowest floor of all: one short query, and nearly always
+        right, for the newest notices are newer than one's memberships. If it found anything from before the reader
+        belonged there, each audience is asked from its own floor.
+        """
+        if not view.audiences:
+            return []
+        parts = [{view.floor(): part} for part in _cut(list(view.audiences), MERGED)]
+        found = _newest([self._find(view, part, before).limit(limit) for part in parts], limit)
+        if all(_sees(view, one) for one in found):
+            return found
+        return self._newest_exactly(view, before, limit)
+
+    def _newest_exactly(self, view: View, before: str | None, limit: int) -> list[dict[str, Any]]:
+        with ExitStack() as open_cursors:
+            cursors = [
+                open_cursors.enter_context(self._find(view, part, before).batch_size(limit))
+                for part in _cut_floors(view.floors(), MERGED)
+            ]
+            return _newest([(one for one in cursor if _sees(view, one)) for cursor in cursors], limit)
+
+    def count(self, view: View, most: int) -> int:
+        """How many notices the view has, counted up to `most`."""
+        counted = 0
+        for part in _cut_floors(view.floors(), MERGED):
+            found = self.documents.find(
+                _query(view, part), {"audience": 1, "at": 1}, hint=NEWEST, batch_size=most, session=self.session
+            )
+            with found:
+                counted += sum(1 for _ in islice((one for one in found if _sees(view, one)), most - counted))
+        return counted
+
+    def among(self, view: View, notices: Collection[str]) -> list[str]:
+        """Which of these notices are in the view."""
+        if not view.audiences:
+            return []
+        query = {"_id": {"$in": list(notices)}, "audience": {"$in": list(view.audiences)}, **_rest(view)}
+        found = self.documents.find(query, {"audience": 1, "at": 1}, hint="_id_", session=self.session)
+        return [one["_id"] for one in found if _sees(view, one)]
+
+    def _find(self, view: View, floors: Floors, before: str | None) -> Cursor[dict[str, Any]]:
+        query = _query(view, floors, before)
+        return self.documents.find(query, sort=[("_id", DESCENDING)], hint=NEWEST, session=self.session)
+
+
+class Readers(Repository):
+    """What people have read: one document each."""
+
+    collection = "readers"
+
+    def get(self, person: str) -> Reader:
+        """What the person has read; nothing if nothing is known."""
+        found = self.documents.find_one({"_id": person}, session=self.session)
+        return Reader(person, found["up_to"], frozenset(found["marks"])) if found else Reader(person)
+
+    def save(self, reader: Reader) -> None:
+        """Keep what a person has read."""
+        document = {"schema": SCHEMA, "up_to": reader.up_to, "marks": sorted(reader.marks)}
+        self.documents.replace_one({"_id": reader.person}, document, upsert=True, session=self.session)
+
+    def forget(self, person: str) -> None:
+        """Delete what a person has read."""
+        self.documents.delete_one({"_id": person}, session=self.session)
+
+
+def _query(view: View, floors: Floors, before: str | None = None) -> Query:
+    ceiling = {"$lt": before} if before else {}
+    branches = [
+        {"audience": {"$in": audiences}, "_id": {"$gt": floor, **ceiling}} for floor, audiences in floors.items()
+    ]
+    return {"$or": branches, **_rest(view)}
+
+
+def _rest(view: View) -> Query:
+    """What is decided notice by notice."""
+    group: Query = {"$nin": list(view.hidden)} if view.hidden else {}
+    if view.groups is not None:
+        group["$in"] = list(view.groups)
+    rest: Query = {"not_for": {"$nin": list(view.own)}}
+    return rest | ({"group.id": group} if group else {}) | ({"kind": view.kind} if view.kind else {})
+
+
+def _sees(view: View, notice: dict[str, Any]) -> bool:
+    return view.sees(notice["_id"], notice["audience"], notice["at"])
+
+
+def _newest(sorted_notices: Sequence[Iterable[dict[str, Any]]], limit: int) -> list[dict[str, Any]]:
+    merged = heapq.merge(*sorted_notices, key=lambda one: one["_id"], reverse=True)
+    return list(islice(merged, limit))
+
+
+def _cut(audiences: list[str], size: int) -> Iterator[list[str]]:
+    for start in range(0, len(audiences), size):
+        yield audiences[start : start + size]
+
+
+def _cut_floors(floors: Floors, size: int) -> Iterator[Floors]:
+    """The floors in parts of at most `size` audiences each."""
+    pairs = [(audience, floor) for floor, audiences in floors.items() for audience in audiences]
+    for start in range(0, len(pairs), size):
+        part: Floors = {}
+        for audience, floor in pairs[start : start + size]:
+            part.setdefault(floor, []).append(audience)
+        yield part

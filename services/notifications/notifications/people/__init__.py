@@ -1,0 +1,1 @@
+"""A person's rights: to have all that is held about them, and to be forgotten."""

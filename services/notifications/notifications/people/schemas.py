@@ -1,0 +1,47 @@
+"""What a person gets when they ask for all that is held about them here."""
+
+from __future__ import annotations
+
+from marshmallow import fields
+
+from chassis.schemas import Schema, Time
+from chassis.vocabulary import GroupRef
+from notifications.notices.schemas import Subject
+
+
+class HeldNotice(Schema):
+    """A notice to the person alone, or of what they did."""
+
+    id = fields.String(attribute="_id", required=True)
+    kind = fields.String(required=True)
+    title = fields.String(required=True)
+    body = fields.String(required=True)
+    group = fields.Nested(GroupRef, required=True)
+    subject = fields.Nested(Subject, required=True)
+    at = Time(required=True)
+
+
+class HeldStanding(Schema):
+    """How the person stands to a group or an event."""
+
+    to = fields.String(required=True, metadata={"description": "The id of the group or event."})
+    group = fields.String(required=True, metadata={"description": "The id of the group, or the event's group."})
+    present = fields.Boolean(required=True, metadata={"description": "Whether they hear of it now."})
+    since = Time(required=True, allow_none=True)
+    role = fields.String(required=True, allow_none=True)
+
+
+class HeldReading(Schema):
+    """What the person has read."""
+
+    up_to = fields.String(required=True, metadata={"description": "This notice and all older ones; empty for none."})
+    ids = fields.List(fields.String(), attribute="marks", required=True)
+
+
+class Export(Schema):
+    """All that notifications hold about a person. What went to a whole group is in the inbox."""
+
+    person_id = fields.String(required=True)
+    standings = fields.List(fields.Nested(HeldStanding), required=True)
+    read = fields.Nested(HeldReading, required=True)
+    notices = fields.List(fields.Nested(HeldNotice), required=True)

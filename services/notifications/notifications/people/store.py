@@ -1,0 +1,21 @@
+"""Remembers which people were forgotten, so that a message that comes late does not bring them back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from chassis.store import Repository
+
+
+class Forgotten(Repository):
+    """The ids of people who erased themselves, and nothing more of them."""
+
+    collection = "forgotten"
+
+    def has(self, person: str) -> bool:
+        """Whether the person erased themselves."""
+        return self.documents.find_one({"_id": person}, {"_id": 1}, session=self.session) is not None
+
+    def add(self, person: str, at: datetime) -> None:
+        """Remember that the person erased themselves."""
+        self.documents.update_one({"_id": person}, {"$setOnInsert": {"at": at}}, upsert=True, session=self.session)

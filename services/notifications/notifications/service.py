@@ -1,0 +1,24 @@
+"""The notifications service at a glance: what it serves, what it listens to and what it keeps."""
+
+from __future__ import annotations
+
+from chassis.settings import Settings
+from chassis.store import Store
+from notifications.audiences.api import AudiencesApi
+from notifications.audiences.store import Groups, Standings
+from notifications.inbox.api import InboxApi
+from notifications.inbox.store import Inbox, Readers
+from notifications.notices.api import NoticesApi
+from notifications.notices.store import Notices
+from notifications.people.api import PeopleApi
+from notifications.people.store import Forgotten
+
+
+class Notifications(AudiencesApi, NoticesApi, InboxApi, PeopleApi):
+    """Notices, and the inbox in which people read them."""
+
+    name = "notifications"
+    store = Store(
+        groups=Groups, standings=Standings, notices=Notices, inbox=Inbox, readers=Readers, forgotten=Forgotten
+    )
+    settings = Settings()
