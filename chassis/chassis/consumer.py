@@ -352,9 +352,7 @@ def identify(message: Any) -> str:
 def copy_of(message: Any, headers: dict[str, Any]) -> amqp.Message:
     """The same message once more, with what it carries itself and these headers; persistent."""
     had = message.properties
-    kept = {name: had[name] for name in ("content_type", "type") if name in had}
-    if "timestamp" in had:
-        kept["timestamp"] = datetime.fromtimestamp(had["timestamp"], UTC)
+    kept = {name: had[name] for name in ("content_type", "type", "timestamp") if name in had}
     carried = {name: value for name, value in (had.get("application_headers") or {}).items() if name in CARRIED}
     return amqp.Message(
         message.body,

@@ -113,7 +113,7 @@ class Received:
                 traceparent=document.get("traceparent"),
                 now=datetime.now(UTC),
             )
-        except (ValueError, KeyError, TypeError, UnicodeDecodeError) as fault:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as fault:
             raise Undecodable(f"{type(fault).__name__}: {fault}") from fault
 
 

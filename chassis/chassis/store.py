@@ -24,6 +24,7 @@ from pymongo.write_concern import WriteConcern
 from chassis import idempotency, inbox, outbox, tracing
 from chassis.endpoints import Call, Reply
 from chassis.messages import Message, Received
+from chassis.relay import OutboxRelay
 
 if TYPE_CHECKING:
     from nameko.containers import WorkerContext
@@ -70,6 +71,8 @@ class Store(DependencyProvider):
     In a worker, `self.store.people` reads outside transactions, and `self.store.transaction(call)` begins a unit of work.
     """
 
+    relay = OutboxRelay()
+
     def __init__(self, **repositories: type[Repository]) -> None:
         self.repositories = repositories
 
@@ -80,6 +83,7 @@ class Store(DependencyProvider):
         self.opened.make_indexes()
 
     def stop(self) -> None:
+        self.relay.stop()
         self.opened.client.close()
 
     def get_dependency(self, worker_ctx: WorkerContext) -> OpenStore:
