@@ -2,7 +2,12 @@
 
 # Patching comes before any other import, or what was imported first would block the hub (eventlet's documentation).
 # isort: off
-import eventlet
+import warnings
+
+# eventlet says at every start that it is in maintenance; docs/decisions/0004 says why we stand on it all the same.
+warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
+
+import eventlet  # noqa: E402
 
 eventlet.monkey_patch()
 # isort: on

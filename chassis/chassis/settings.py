@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from environs import Env, EnvError
+from marshmallow.validate import OneOf
 from nameko.extensions import DependencyProvider
 
 EXIT_CONFIGURATION = 78
 """What a process exits with when its configuration is wrong (EX_CONFIG of sysexits.h)."""
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+LOG_FORMATS = ("auto", "json", "text")
 
 T = TypeVar("T")
 _REQUIRED: Any = object()
@@ -48,8 +52,12 @@ class ServiceSettings:
     messages_at_once: int = setting("int", "CG_MESSAGES_AT_ONCE", 32, help="How many messages one process works on at a time")
     calls_waiting: int = setting("int", "CG_CALLS_WAITING", 2000, help="How many calls may wait in the service's queue")
     drain_seconds: int = setting("int", "CG_DRAIN_SECONDS", 20, help="How long SIGTERM waits for what is in flight")
-    log_level: str = setting("str", "CG_LOG_LEVEL", "INFO", help="DEBUG, INFO, WARNING or ERROR")
-    log_format: str = setting("str", "CG_LOG_FORMAT", "auto", help="json, text, or auto: text on a terminal")
+    log_level: str = setting(
+        "str", "CG_LOG_LEVEL", "INFO", help="DEBUG, INFO, WARNING or ERROR", validate=OneOf(LOG_LEVELS)
+    )
+    log_format: str = setting(
+        "str", "CG_LOG_FORMAT", "auto", help="json, text, or auto (text on a terminal)", validate=OneOf(LOG_FORMATS)
+    )
 
     unused: ClassVar[tuple[str, ...]] = ()
     """Names of inherited settings that this kind of process does not read."""

@@ -6,10 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from chassis.testing import RunningService, RunService
+from chassis.nodes import Process
+from chassis.testing import RunningService, RunService, StartProcess
 
 NOTEBOOK = [sys.executable, "-c", "from chassis.process import main; main('notebook:Notebook')"]
 NOTEBOOK_ENV = {"PYTHONPATH": str(Path(__file__).parent)}
+
+
+@pytest.fixture
+def start_notebook(start_process: StartProcess) -> Callable[..., Process]:
+    """Start the notebook with these settings and no others."""
+    return lambda **env: start_process(NOTEBOOK, {**NOTEBOOK_ENV, **env})
 
 
 @pytest.fixture

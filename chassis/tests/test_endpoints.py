@@ -1,7 +1,6 @@
 """What an endpoint promises, seen from where the gateway stands, on the real broker and database."""
 
 import json
-import signal
 import time
 
 import pytest
@@ -160,21 +159,6 @@ def test_a_malformed_key_is_400(notebook, key):
     assert notebook.api.post("/v1/notes", {"text": "x"}, idempotency_key=key).problem == "malformed-request"
 
 
-def test_a_killed_process_leaves_no_key_behind(run_notebook, fresh_database):
-    first = run_notebook()
-    first.api.send("POST", "/v1/notes", {"text": "slow"}, as_=ANA, idempotency_key="k1")
-    time.sleep(0.3)
-    first.kill()
-    second = run_notebook()
-    end = time.monotonic() + 15
-    while (answer := second.api.post("/v1/notes", {"text": "slow"}, as_=ANA, idempotency_key="k1")).status == 409:
-        assert time.monotonic() < end
-        time.sleep(0.2)
-    assert answer.status == 201
-    with MongoClient(fresh_database) as client:
-        assert client.get_default_database().notes.count_documents({}) == 1
-
-
 def test_what_the_database_keeps_of_a_key_shows_neither_key_nor_answer(notebook, notes):
     notebook.api.post("/v1/notes", {"text": "once and only"}, as_=ANA, idempotency_key="my-secret-key")
     (kept,) = notes.database.idempotency.find()
@@ -185,29 +169,3 @@ def test_a_call_that_comes_too_late_is_dropped(notebook, notes):
     with pytest.raises(NoAnswer):
         notebook.api.post("/v1/notes", {"text": "late"}, seconds=-1)
     assert notebook.api.get("/v1/notes").json()["items"] == []
-
-
-def test_a_service_that_is_away_is_known_at_once(run_notebook):
-    notebook = run_notebook()
-    notebook.stop()
-    started = time.monotonic()
-    with pytest.raises(NoAnswer, match="away"):
-        notebook.api.get("/v1/notes")
-    assert time.monotonic() - started < 1
-
-
-def test_on_sigterm_what_was_taken_is_answered_and_the_process_ends_with_0(run_notebook):
-    notebook = run_notebook()
-    sent = [notebook.api.send("POST", "/v1/naps") for _ in range(20)]
-    time.sleep(0.2)
-    notebook.process.send(signal.SIGTERM)
-    assert [notebook.api.receive(one).status for one in sent] == [204] * 20
-    assert notebook.process.wait(5) == 0
-
-
-def test_only_so_many_calls_are_worked_on_at_a_time(run_notebook):
-    notebook = run_notebook(CG_CALLS_AT_ONCE="2")
-    started = time.monotonic()
-    sent = [notebook.api.send("POST", "/v1/naps") for _ in range(4)]
-    assert [notebook.api.receive(one).status for one in sent] == [204] * 4
-    assert 1 <= time.monotonic() - started < 1.5
