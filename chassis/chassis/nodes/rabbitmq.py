@@ -97,6 +97,10 @@ class RabbitMQ:
         script = server_script()
         self.data.mkdir(parents=True, exist_ok=True)
         self.data.chmod(0o700)
+        cookie = self.data / ".erlang.cookie"
+        if not cookie.exists():  # Erlang's own choice can be guessed
+            self._write(cookie.name, secrets.token_hex(20))
+            cookie.chmod(0o400)
         self._write("rabbitmq.conf", self._configuration())
         self._write("definitions.json", json.dumps(self._definitions(), indent=2))
         self._write("enabled_plugins", "[].\n")
