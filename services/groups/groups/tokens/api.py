@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
-from chassis.endpoints import SIGNED_IN, Answer, Call, endpoint
+from chassis.endpoints import SIGNED_IN, Call, endpoint
 from chassis.problems import NotFound
 from chassis.schemas import ListQuery, Page
 
 from groups.sessions.model import new_secret
 from groups.tokens import model
-from groups.tokens.schemas import MadeToken, NewToken, TokensPage, TokenView
+from groups.tokens.schemas import MadeToken, NewToken, TokensPage
 
 
 class TokensApi:
@@ -19,14 +20,14 @@ class TokensApi:
     store: Any
 
     @endpoint("POST", "/v1/tokens", body=NewToken, returns=MadeToken, status=201, access=SIGNED_IN, idempotent=True)
-    def make_token(self, call: Call, body: dict[str, Any]) -> Answer:
+    def make_token(self, call: Call, body: dict[str, Any]) -> dict[str, Any]:
         """Make an API token. Its secret is in this answer and nowhere else."""
         secret = new_secret(model.PREFIX)
         with self.store.transaction(call) as tx:
             token = model.make(call.caller.id, call.caller.session, body, call.now)
             tx.people.hold(call.caller.id)
             tx.tokens.add(token, secret)
-        return Answer({**TokenView().dump(token), "token": secret})
+        return {**asdict(token), "token": secret}
 
     @endpoint("GET", "/v1/tokens", query=ListQuery, returns=TokensPage, access=SIGNED_IN)
     def list_tokens(self, call: Call, query: dict[str, Any]) -> Page:

@@ -1,0 +1,217 @@
+"""Endpoints for members: join, list, change, leave, remove, and the groups one is in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from chassis.endpoints import ANYONE, SIGNED_IN, Answer, Call, endpoint
+from chassis.problems import NotAllowed, NotFound
+from chassis.schemas import Page
+
+from groups.groups.api import archive
+from groups.groups.model import MODERATOR, ORGANIZER, Group, Viewer, check_role, check_visible, next_version
+from groups.members import model
+from groups.members.schemas import (
+    JoinDeclined,
+    JoinedView,
+    Joining,
+    JoinRequested,
+    MemberBanned,
+    MemberJoined,
+    MemberLeft,
+    MemberPatch,
+    MemberRemoved,
+    MemberRoleChanged,
+    MembersPage,
+    MembersQuery,
+    MemberView,
+    MyGroupsPage,
+    MyGroupsQuery,
+    Passage,
+    RemovalQuery,
+)
+from groups.paging import moment
+from groups.people.model import Person
+
+ME = "me"
+
+
+class MembersApi:
+    """Who is in a group, and the groups one is in."""
+
+    store: Any
+
+    @endpoint(
+        "POST",
+        "/v1/groups/{group}/members",
+        body=Joining,
+        returns=JoinedView,
+        status=201,
+        access=SIGNED_IN,
+        idempotent=True,
+        answers={202: "Asked to join; an organizer or moderator will answer"},
+        problems=(model.AlreadyMember, model.AlreadyPending, model.Banned, model.InvitationNeeded),
+    )
+    def join_group(self, call: Call, group: str, body: dict[str, Any]) -> Answer:
+        """Join a group, or ask to join it where approval is needed."""
+        with self.store.transaction(call) as tx:
+            person = tx.people.hold(call.caller.id)
+            before = check_visible(tx.groups.seen_by(group, person.id))
+            membership = model.join(before, person.id, body.get("answer"), call.now)
+            tx.members.save(membership)
+            if membership.status == model.ACTIVE:
+                after = model.counting(before, person, None, membership)
+                tx.publish(Passage(after, person, membership.role).as_(MemberJoined))
+            else:
+                after = next_version(before)
+                content = {"group": after.reference, "person": person.reference, "answer": membership.answer}
+                tx.publish(JoinRequested(content, subject=after.id, sequence=after.version, audience="group"))
+            tx.groups.save(after)
+        return Answer(membership, status=201 if membership.status == model.ACTIVE else 202)
+
+    @endpoint("GET", "/v1/groups/{group}/members", query=MembersQuery, returns=MembersPage, access=ANYONE)
+    def list_members(self, call: Call, group: str, query: dict[str, Any]) -> Page:
+        """Who is in a group: organizers, moderators, members, each in the order they joined.
+
+        Everybody sees the members of a public group, members those of others, organizers and moderators who waits or is banned.
+        """
+        seen = check_visible(self.store.groups.seen_by(group, call.person and call.person.id))
+        if seen.visibility != "public" and seen.role is None:
+            raise NotAllowed("Only members see who is in this group.")
+        if query["status"] != model.ACTIVE:
+            check_role(seen, ORGANIZER, MODERATOR)
+        cursor, limit = query.get("cursor"), query["limit"]
+        after = cursor and (cursor[0], moment(cursor[1]), cursor[2])
+        found = self.store.members.of_group(seen.id, query["status"], query.get("role"), after, limit + 1)
+        page = Page.cut(found, limit, lambda one: [model.RANK[one.role], one.joined_at.isoformat(), one.person])
+        people = self.store.people.references(one.person for one in page.items)
+        page.items = [_view(one, people[one.person]) for one in page.items if one.person in people]
+        return page
+
+    @endpoint(
+        "PATCH",
+        "/v1/groups/{group}/members/{handle}",
+        body=MemberPatch,
+        returns=MemberView,
+        access=SIGNED_IN,
+        problems=(model.LastOrganizer,),
+    )
+    def change_member(self, call: Call, group: str, handle: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Give a member another role (for organizers), or let somebody in who waits (for organizers and moderators)."""
+        with self.store.transaction(call) as tx:
+            seen, person, before = self._member(tx, call, group, handle)
+            check_role(seen, ORGANIZER, *((MODERATOR,) if "status" in body else ()))
+            if "status" in body:
+                after, kind = model.approve(before, call.now), MemberJoined
+            else:
+                after, kind = model.change_role(seen, person, before, body["role"]), MemberRoleChanged
+            if after != before:
+                counted = model.counting(seen, person, before, after)
+                tx.members.save(after)
+                tx.groups.save(counted)
+                tx.publish(Passage(counted, person, after.role, call.caller.reference()).as_(kind))
+        return _view(after, person.reference)
+
+    @endpoint(
+        "DELETE",
+        "/v1/groups/{group}/members/{handle}",
+        query=RemovalQuery,
+        status=204,
+        access=SIGNED_IN,
+        problems=(model.LastOrganizer,),
+    )
+    def remove_member(self, call: Call, group: str, handle: str, query: dict[str, Any]) -> None:
+        """Leave a group (as `me`), or remove, ban or decline somebody (for organizers and moderators)."""
+        with self.store.transaction(call) as tx:
+            seen, person, membership = self._member(tx, call, group, handle)
+            if person.id == call.caller.id:
+                self._leave(tx, seen, person, membership)
+            elif membership.status == model.PENDING and not query["ban"]:
+                self._decline(tx, call, seen, person, membership)
+            else:
+                self._remove(tx, call, seen, person, membership, query)
+
+    @endpoint("GET", "/v1/me/groups", query=MyGroupsQuery, returns=MyGroupsPage, access=SIGNED_IN)
+    def list_my_groups(self, call: Call, query: dict[str, Any]) -> Page:
+        """The groups that the caller is in, with their role, joined last first."""
+        cursor, limit = query.get("cursor"), query["limit"]
+        after = cursor and (moment(cursor[0]), cursor[1])
+        found = self.store.members.of_person(call.caller.id, after, limit + 1)
+        page = Page.cut(found, limit, lambda one: [one.joined_at.isoformat(), one.group])
+        groups = self.store.groups.several(one.group for one in page.items)
+        page.items = [replace(groups[one.group], viewer=Viewer(one.role, one.status)) for one in page.items]
+        return page
+
+    # -- parts of the above
+
+    def _member(self, tx: Any, call: Call, group: str, handle: str) -> tuple[Group, Person, model.Membership]:
+        """The group, the person with this handle (`me` is the caller) and their membership. Raises NotFound, NotAllowed."""
+        seen = check_visible(tx.groups.seen_by(group, call.caller.id))
+        mine = handle in (ME, call.caller.handle)
+        if not mine:
+            check_role(seen, ORGANIZER, MODERATOR)
+        person = tx.people.get(call.caller.id) if mine else tx.people.by_handle(handle)
+        membership = tx.members.find(seen.id, person.id)
+        if membership is None or membership.status not in (model.ACTIVE, model.PENDING):
+            raise NotFound("You are not in this group." if mine else "Nobody with this handle is in the group.")
+        return seen, person, membership
+
+    def _leave(self, tx: Any, group: Group, person: Person, membership: model.Membership) -> None:
+        tx.members.remove(membership)
+        if membership.status == model.ACTIVE:
+            model.check_not_last_organizer(group, person)
+            after = model.counting(group, person, membership, None)
+            tx.groups.save(after)
+            tx.publish(Passage(after, person, membership.role).as_(MemberLeft))
+
+    def _decline(self, tx: Any, call: Call, group: Group, person: Person, membership: model.Membership) -> None:
+        tx.members.remove(membership)
+        after = next_version(group)
+        tx.groups.save(after)
+        content = {"group": after.reference, "person": person.reference, "answer": membership.answer}
+        content["by"] = call.caller.reference()
+        tx.publish(JoinDeclined(content, subject=after.id, sequence=after.version, audience="group"))
+
+    def _remove(
+        self, tx: Any, call: Call, group: Group, person: Person, before: model.Membership, query: dict[str, Any]
+    ) -> None:
+        model.check_may_remove(group, before)
+        ended = model.end(before, query["ban"], call.caller.id, query.get("reason"), call.now)
+        after = model.counting(group, person, before, ended)
+        tx.members.save(ended)
+        tx.groups.save(after)
+        kind = MemberBanned if query["ban"] else MemberRemoved
+        tx.publish(Passage(after, person, before.role, call.caller.reference()).as_(kind))
+
+
+def leave_all(tx: Any, person: Person) -> None:
+    """Take a person who erases themselves out of all groups; where they were the last organizer, another takes over.
+
+    That is the longest-serving moderator, else the longest-serving member; a group without either is archived.
+    """
+    for membership in tx.members.all_of(person.id):
+        tx.members.remove(membership)
+        if membership.status != model.ACTIVE:
+            continue
+        group = model.counting(tx.groups.seen_by(membership.group, None), person, membership, None)
+        if not group.organizers and not group.archived:
+            heir = model.successor(tx.members.of_group(group.id, model.ACTIVE, None, None, 1))
+            if heir is None:
+                archive(tx, group)
+                continue
+            group = _promote(tx, group, heir)
+        tx.groups.save(group)
+
+
+def _promote(tx: Any, group: Group, heir: model.Membership) -> Group:
+    person = tx.people.get(heir.person)
+    organizer = replace(heir, role=ORGANIZER)
+    after = model.counting(group, person, heir, organizer)
+    tx.members.save(organizer)
+    tx.publish(Passage(after, person, ORGANIZER).as_(MemberRoleChanged))
+    return after
+
+
+def _view(membership: model.Membership, person: dict[str, str]) -> dict[str, Any]:
+    return {"person": person, "role": membership.role, "status": membership.status, "joined_at": membership.joined_at}

@@ -1,0 +1,37 @@
+"""Where a page of a list begins: after the last item of the page before, whatever was added meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from chassis.problems import MalformedRequest
+
+Order = Sequence[tuple[str, int]]
+"""Names of fields, first to last, each 1 (low first) or -1 (high first)."""
+
+
+def beyond(order: Order, place: Sequence[Any] | None) -> dict[str, Any]:
+    """The query for what comes after a place (a value for each field of the order, the last of them unique)."""
+    if place is None:
+        return {}
+    choices: list[dict[str, Any]] = []
+    same: dict[str, Any] = {}
+    for (name, direction), value in zip(order, place, strict=True):
+        choices.append({**same, name: {"$gt" if direction > 0 else "$lt": value}})
+        same[name] = value
+    first, direction = order[0]
+    # The second condition says nothing new, but bounds the index scan.
+    return {"$and": [{"$or": choices}, {first: {"$gte" if direction > 0 else "$lte": place[0]}}]}
+
+
+def moment(text: str) -> datetime:
+    """A time in a cursor. Raises MalformedRequest."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise MalformedRequest("cursor: Not a cursor of this list: use the `next` of the page before as it is.")
+    return found

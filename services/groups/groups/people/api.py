@@ -1,0 +1,111 @@
+"""Endpoints for people: register, one's own profile, others' public ones, export and erasure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from chassis.endpoints import ANYONE, SIGNED_IN, Answer, Call, endpoint
+
+from groups.members.api import leave_all
+from groups.merge_patch import patched
+from groups.people import model
+from groups.people.schemas import (
+    ChangedPerson,
+    Export,
+    NewPerson,
+    OwnPerson,
+    PersonErased,
+    PersonPatch,
+    PersonRegistered,
+    PersonUpdated,
+    PublicPerson,
+)
+from groups.sessions.passwords import hash_password
+
+_WHOLE = ChangedPerson()
+
+
+class PeopleApi:
+    """People and their profiles."""
+
+    store: Any
+
+    @endpoint(
+        "POST",
+        "/v1/people",
+        body=NewPerson,
+        returns=OwnPerson,
+        status=201,
+        access=ANYONE,
+        idempotent=True,
+        limit="60/minute",
+        problems=(model.HandleTaken,),
+    )
+    def register(self, call: Call, body: dict[str, Any]) -> Answer:
+        """Register as a person."""
+        person = model.register(body, call.now)
+        password = hash_password(body["password"])
+        with self.store.transaction(call) as tx:
+            tx.people.add(person, password)
+            tx.interest_changes.note("people", [], person.interests)
+            tx.publish(_told(PersonRegistered, person))
+        return Answer(person, location=f"/v1/people/{person.handle}")
+
+    @endpoint("GET", "/v1/me", returns=OwnPerson, access=SIGNED_IN)
+    def read_me(self, call: Call) -> model.Person:
+        """The caller's own profile."""
+        return self.store.people.get(call.caller.id)  # type: ignore[no-any-return]
+
+    @endpoint("PATCH", "/v1/me", body=PersonPatch, returns=OwnPerson, access=SIGNED_IN)
+    def change_me(self, call: Call, body: dict[str, Any]) -> model.Person:
+        """Change the caller's own profile, by merge patch (RFC 7396)."""
+        with self.store.transaction(call) as tx:
+            before = tx.people.get(call.caller.id)
+            call.expect_version(before.version)
+            after = model.change(before, patched(_WHOLE, model.changeable(before), body), call.now)
+            if after is not before:
+                tx.people.save(after)
+                tx.interest_changes.note("people", before.interests, after.interests)
+                tx.publish(_told(PersonUpdated, after, before))
+        return after
+
+    @endpoint("DELETE", "/v1/me", status=204, access=SIGNED_IN)
+    def erase_me(self, call: Call) -> None:
+        """Erase the caller: profile, sessions, tokens and memberships are gone, here at once, elsewhere soon.
+
+        A group that would be left without an organizer passes to its longest-serving moderator, else to its longest-serving
+        member, else it is archived.
+        """
+        with self.store.transaction(call) as tx:
+            person = tx.people.get(call.caller.id)
+            call.expect_version(person.version)
+            tx.people.erase(person.id)
+            tx.sessions.end_all(person.id)
+            tx.tokens.remove_all(person.id)
+            leave_all(tx, person)
+            tx.interest_changes.note("people", person.interests, [])
+            content = {"person_id": person.id, "handle": person.handle}
+            tx.publish(PersonErased(content, subject=person.id, sequence=person.version + 1))
+        self.store.attempts.forget(person.handle)
+
+    @endpoint("GET", "/v1/me/export", returns=Export, access=SIGNED_IN)
+    def export_me(self, call: Call) -> dict[str, Any]:
+        """All that this service holds about the caller."""
+        person = self.store.people.get(call.caller.id)
+        return {
+            "person": person,
+            "sessions": self.store.sessions.of(person.id),
+            "tokens": self.store.tokens.of(person.id),
+            "memberships": [asdict(one) for one in self.store.members.all_of(person.id)],
+        }
+
+    @endpoint("GET", "/v1/people/{handle}", returns=PublicPerson, access=ANYONE)
+    def read_person(self, call: Call, handle: str) -> model.Person:
+        """A person's public profile, by handle."""
+        return self.store.people.by_handle(handle)  # type: ignore[no-any-return]
+
+
+def _told(kind: Any, person: model.Person, before: model.Person | None = None) -> Any:
+    """The message of this kind about a person."""
+    return kind(person, subject=person.id, sequence=person.version, audience=model.audience(person, before))

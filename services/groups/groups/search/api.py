@@ -1,0 +1,85 @@
+"""The endpoint that searches groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from chassis.endpoints import ANYONE, Call, endpoint
+from chassis.schemas import Page
+
+from groups.groups.model import Group
+from groups.search import model
+from groups.search.schemas import FoundGroupsPage, SearchQuery
+
+CLOSEST = 5
+WHOLE = ""
+"""The name of the only step of a search that does not widen."""
+
+
+class SearchApi:
+    """Finding groups."""
+
+    store: Any
+
+    @endpoint("GET", "/v1/groups", query=SearchQuery, returns=FoundGroupsPage, access=ANYONE)
+    def search_groups(self, call: Call, query: dict[str, Any]) -> Page:
+        """Search groups: those that have all of the given interests, unless `match=any`.
+
+        With `near`, local and regional groups are found by distance and national ones by country: the given one, else the
+        caller's own. With `widen`, the search begins with local groups and goes on to regional, national and virtual ones
+        until it finds some; `scope_reached` says how far it went. A search that finds nothing answers with `nobody_yet`: how
+        many others watch for the same, and the groups that come closest.
+        """
+        search = self._search(call, query)
+        steps = dict(model.ladder(search)) if query["widen"] else {WHOLE: search}
+        begin, after = query.get("cursor") or (None, None)
+        found: list[tuple[Group, list[Any]]] = []
+        reached = WHOLE
+        for scope, step in steps.items():
+            if begin is not None and scope != begin:
+                continue
+            reached = scope
+            model.check_place(step, after)
+            if found := self.store.listed_groups.search(step, after, query["limit"] + 1):
+                break
+        page = Page.cut(found, query["limit"], lambda one: [reached, one[1]])
+        page.items = self._shown(call, search, (group for group, _ in page.items))
+        if query["widen"]:
+            page.scope_reached = reached
+        if not page.items and begin is None:
+            page.nobody_yet = self._nobody_yet(call, search)
+        return page
+
+    def _search(self, call: Call, query: dict[str, Any]) -> model.Search:
+        search = model.Search(
+            interests=tuple(dict.fromkeys(query["interest"])),
+            match=query["match"],
+            scopes=tuple(query["scope"]),
+            near=query.get("near"),
+            within_km=query.get("within_km"),
+            country=query.get("country"),
+            words=tuple(model.words(query["q"])),
+            sort=query["sort"],
+        )
+        if search.near and not search.country and call.person:
+            place = self.store.people.get(call.person.id).place
+            return replace(search, home=place and place["country"])
+        return search
+
+    def _shown(self, call: Call, search: model.Search, groups: Iterable[Group]) -> list[tuple[Group, model.Match]]:
+        """Groups as the caller sees them, each with how it fits."""
+        found = list(groups)
+        person = call.person
+        viewers = self.store.members.viewers([one.id for one in found], person.id) if person and found else {}
+        return [(replace(one, viewer=viewers.get(one.id)), model.match(search, one)) for one in found]
+
+    def _nobody_yet(self, call: Call, search: model.Search) -> dict[str, Any]:
+        closest: Iterable[Group] = ()
+        if search.interests:
+            closest = (group for group, _ in self.store.listed_groups.search(model.closest_to(search), None, CLOSEST))
+        elif search.near:
+            closest = self.store.listed_groups.nearest(search.near, CLOSEST)
+        watchers = self.store.watches.watchers(search.interests) if search.interests else 0
+        return {"watchers": watchers, "closest": self._shown(call, search, closest)}

@@ -1,0 +1,45 @@
+"""What the groups service serves, at a glance."""
+
+from __future__ import annotations
+
+from chassis.settings import Settings
+from chassis.store import Store
+
+from groups.groups.api import GroupsApi
+from groups.groups.store import Groups as GroupsStore
+from groups.interests.api import InterestsApi
+from groups.interests.store import InterestChanges, Interests
+from groups.members.api import MembersApi
+from groups.members.store import Members
+from groups.people.api import PeopleApi
+from groups.people.store import People
+from groups.search.api import SearchApi
+from groups.search.store import ListedGroups
+from groups.sessions.api import SessionsApi
+from groups.sessions.signing import identity
+from groups.sessions.store import Attempts, RefreshTokens, Sessions
+from groups.settings import GroupsSettings
+from groups.tokens.api import TokensApi
+from groups.tokens.store import Tokens
+from groups.watches.store import Watches
+
+
+class Groups(PeopleApi, SessionsApi, TokensApi, InterestsApi, GroupsApi, SearchApi, MembersApi):
+    """People, their interests, and the groups they gather in."""
+
+    name = "groups"
+    identity = staticmethod(identity)
+    settings = Settings(GroupsSettings)
+    store = Store(
+        people=People,
+        sessions=Sessions,
+        refresh_tokens=RefreshTokens,
+        attempts=Attempts,
+        tokens=Tokens,
+        interests=Interests,
+        interest_changes=InterestChanges,
+        groups=GroupsStore,
+        listed_groups=ListedGroups,
+        members=Members,
+        watches=Watches,
+    )
