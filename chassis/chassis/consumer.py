@@ -329,7 +329,12 @@ class Consumer(ProviderCollector, SharedExtension):
         self._move(session, message, topology.parked_of(self.service), headers)
         log.error(
             "a message was parked",
-            extra={"id": identify(message), "attempts": attempts, "reason": headers[REASON], "consumer": headers[CONSUMER]},
+            extra={
+                "id": identify(message),
+                "attempts": attempts,
+                "reason": headers[REASON],
+                "consumer": headers[CONSUMER],
+            },
         )
         return "parked"
 

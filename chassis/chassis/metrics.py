@@ -17,9 +17,13 @@ outbox_pending = Gauge("cg_outbox_pending", "Messages that wait to be published,
 outbox_oldest_seconds = Gauge("cg_outbox_oldest_seconds", "Age of the oldest message that waits to be published")
 outbox_leading = Gauge("cg_outbox_leading", "1 where this process holds the lease to publish the service's outbox")
 messages_relayed = Counter("cg_messages_relayed_total", "Messages published and confirmed")
-messages_refused = Counter("cg_messages_refused_total", "Messages that the broker returned or refused; they are tried again", ["why"])
+messages_refused = Counter(
+    "cg_messages_refused_total", "Messages that the broker returned or refused; they are tried again", ["why"]
+)
 messages_received = Counter(
-    "cg_messages_received_total", "Messages received, by how they ended: done, retry, parked, ignored", ["type", "outcome"]
+    "cg_messages_received_total",
+    "Messages received, by how they ended: done, retry, parked, ignored",
+    ["type", "outcome"],
 )
 message_seconds = Histogram("cg_message_seconds", "Time to do what a message asks for", ["type"], buckets=_SECONDS)
 messages_in_flight = Gauge("cg_messages_in_flight", "Messages being worked on")

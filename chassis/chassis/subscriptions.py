@@ -56,7 +56,10 @@ class Subscription(Entrypoint):
         with tracing.span(f"receive {self.type}", received):
             try:
                 self._run(function, service, received)
-            except (Exception, eventlet.Timeout) as fault:  # whatever it is, the message is tried again and parked with it
+            except (
+                Exception,
+                eventlet.Timeout,
+            ) as fault:  # whatever it is, the message is tried again and parked with it
                 return fault
         return None
 
