@@ -349,10 +349,10 @@ def _describe(
     description: str,
     examples: list[dict[str, Any]],
 ) -> None:
-    name = kind if action == "send" else f"{kind}.received"
+    # The keys of channels, operations and messages take letters, digits, hyphens and underscores only.
+    name = kind.replace(".", "-") if action == "send" else f"{service.name}-receives-{kind.replace('.', '-')}"
     source = kind.partition(".")[0]
     exchange = {"name": f"commonground.{source}", "type": "topic", "durable": True, "autoDelete": False, "vhost": "/"}
-    channel = f"{service.name}.{action}.{kind}"
     message: dict[str, Any] = {
         "name": PREFIX + kind,
         "title": PREFIX + kind,
@@ -363,16 +363,16 @@ def _describe(
     if examples:
         message["examples"] = examples
     document["components"]["messages"][name] = message
-    document["channels"][channel] = {
+    document["channels"][name] = {
         "address": kind,
         "messages": {name: {"$ref": f"#/components/messages/{name}"}},
         "bindings": {"amqp": {"is": "routingKey", "exchange": exchange, "bindingVersion": "0.3.0"}},
     }
-    document["operations"][channel] = {
+    document["operations"][name] = {
         "action": action,
-        "channel": {"$ref": f"#/channels/{channel}"},
+        "channel": {"$ref": f"#/channels/{name}"},
         "summary": description.partition("\n")[0],
-        "messages": [{"$ref": f"#/channels/{channel}/messages/{name}"}],
+        "messages": [{"$ref": f"#/channels/{name}/messages/{name}"}],
     }
 
 
