@@ -1,0 +1,1 @@
+"""The events service: get-togethers of groups, who comes, and who waits for a seat."""

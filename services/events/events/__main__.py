@@ -1,0 +1,5 @@
+"""Runs the service: `python -m events`."""
+
+from chassis.process import main  # patches the standard library first
+
+main("events.service:Events")

@@ -1,0 +1,1 @@
+"""Events: scheduled, found, changed and cancelled."""

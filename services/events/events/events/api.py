@@ -1,0 +1,254 @@
+"""Scheduling, finding, reading, changing and cancelling events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from chassis.endpoints import ANYONE, SIGNED_IN, Answer, Call, endpoint
+from chassis.problems import AuthenticationRequired, Invalid, MalformedRequest
+from chassis.schemas import Page
+from events.events import model
+from events.events.model import AlreadyCancelled, EventOver, Host
+from events.events.schemas import (
+    Cancellation,
+    Event,
+    EventCancelled,
+    EventChange,
+    EventChanged,
+    EventPage,
+    EventScheduled,
+    EventsQuery,
+    NewEvent,
+)
+from events.events.store import Wanted, moment, place
+from events.groups.model import STRANGER, Group, GroupArchived, lead_group, see_group
+from events.rsvps.api import find_soon, keep, views
+
+
+class EventsApi:
+    """Get-togethers of groups."""
+
+    store: Any
+
+    @endpoint(
+        "POST",
+        "/v1/groups/{group}/events",
+        body=NewEvent,
+        returns=Event,
+        status=201,
+        access=SIGNED_IN,
+        idempotent=True,
+        problems=(GroupArchived,),
+    )
+    def schedule_event(self, call: Call, group: str, body: dict[str, Any]) -> Answer:
+        """Schedule an event of a group; for its organizers and moderators."""
+        person, handles = call.caller, body.get("hosts", [])
+        call.soon(lambda: self._leads(group, person.id) and self._all_members(group, handles))
+        with self.store.transaction(call) as tx:
+            found = tx.groups.find(group)
+            membership = tx.memberships.get(found.id, person.id) if found else STRANGER
+            found = lead_group(found, membership)
+            hosts = _hosts(tx, found.id, handles) or [Host(person.id, person.handle)]
+            # Held, so that a change of the group meanwhile does not miss this event.
+            event = model.schedule(tx.groups.hold(found.id), person.id, _wanted(body), hosts, call.now)
+            tx.events.add(event)
+            tx.publish(EventScheduled(told(event, call, person.reference()), **_envelope(event)))
+        return Answer(model.as_seen(event, call.now, person.id), location=f"/v1/events/{event.id}")
+
+    @endpoint("GET", "/v1/events", query=EventsQuery, returns=EventPage, access=ANYONE)
+    def list_events(self, call: Call, query: dict[str, Any]) -> Page:
+        """Find events, in order of start.
+
+        Those that everybody may find: public ones of public groups; and those of the caller's own groups. With `group`,
+        all of it that the caller may see; cancelled ones too, so that nobody misses that they are.
+        """
+        wanted = _wanted_of(query, call)
+        if query.get("mine"):
+            found = self._mine(call, query, wanted)
+        elif "group" in query:
+            found = self._of_group(call, query["group"], wanted)
+        else:
+            found = self.store.events.listed(
+                wanted, self.store.memberships.groups_of(call.person.id) if call.person else ()
+            )
+        page = Page.cut(found, query["limit"], place)
+        page.items = views(self.store, call, page.items)
+        return page
+
+    @endpoint("GET", "/v1/events/{event}", returns=Event, access=ANYONE)
+    def read_event(self, call: Call, event: str) -> dict[str, Any]:
+        """Read an event."""
+        found, membership = find_soon(self.store, call, event, lambda membership: membership.active)
+        return views(self.store, call, [model.see(found, membership)])[0]
+
+    @endpoint(
+        "PATCH",
+        "/v1/events/{event}",
+        body=EventChange,
+        returns=Event,
+        access=SIGNED_IN,
+        problems=(AlreadyCancelled, EventOver),
+    )
+    def change_event(self, call: Call, event: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Change an event; for organizers and moderators of its group, and its hosts.
+
+        A JSON merge patch (RFC 7396). Raising the capacity promotes as many from the waitlist as fit; lowering it
+        removes nobody.
+        """
+        person = call.caller
+        self._await_right(call, event)
+        with self.store.transaction(call) as tx:
+            found = _taken(tx, event, person.id)
+            call.expect_version(found.version)
+            hosts = _hosts(tx, found.group_id, body["hosts"]) if "hosts" in body else None
+            changed = model.change(found, _wanted(body), hosts, call.now)
+            if changed:
+                tx.events.save(found)
+                content = {**told(found, call, person.reference()), "changed": changed}
+                tx.publish(EventChanged(content, **_envelope(found)))
+                book = tx.rsvps.book(found)
+                if found.starts_at > call.now:
+                    book.fill(call.now)
+                keep(tx, book)
+            else:
+                tx.rollback()
+        return views(self.store, call, [found])[0]
+
+    @endpoint(
+        "POST",
+        "/v1/events/{event}/cancellation",
+        body=Cancellation,
+        returns=Event,
+        access=SIGNED_IN,
+        idempotent=True,
+        problems=(AlreadyCancelled, EventOver),
+    )
+    def cancel_event(self, call: Call, event: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Cancel an event; for organizers and moderators of its group, and its hosts. It stays readable."""
+        person = call.caller
+        self._await_right(call, event)
+        with self.store.transaction(call) as tx:
+            found = _taken(tx, event, person.id)
+            cancel(tx, found, body.get("reason") or None, call, person.reference())
+        return views(self.store, call, [found])[0]
+
+    # -- who may
+
+    def _leads(self, group: str, person: str) -> bool:
+        found = self.store.groups.find(group)
+        return found is not None and self.store.memberships.get(found.id, person).leads
+
+    def _all_members(self, group: str, handles: Sequence[str]) -> bool:
+        if not handles:
+            return True
+        found = self.store.groups.find(group)
+        people = self.store.people.by_handles(handles)
+        members = self.store.memberships.of(found.id, people.values())
+        return len(people) == len(set(handles)) and all(one.active for one in members.values())
+
+    def _await_right(self, call: Call, event: str) -> None:
+        """Wait a little for what gives the caller the right to change an event, if they do not have it yet."""
+        person = call.caller.id
+
+        def runs() -> bool:
+            found = self.store.events.find(event)
+            if found is None:
+                return False
+            membership = self.store.memberships.get(found.group_id, person)
+            return membership.leads or (membership.active and found.hosted_by(person))
+
+        call.soon(runs)
+
+    # -- lists
+
+    def _of_group(self, call: Call, group: str, wanted: Wanted) -> list[model.Event]:
+        me = call.person.id if call.person else None
+        found: list[Any] = [None, STRANGER]
+
+        def look() -> bool:
+            found[0] = self.store.groups.find(group)
+            if found[0] is not None:
+                found[1] = self.store.memberships.get(found[0].id, me)
+            return found[0] is not None and (found[0].visibility != "private" or found[1].active)
+
+        call.soon(look)
+        seen: Group = see_group(found[0], found[1])
+        wanted.group = seen.id
+        listed: list[model.Event] = self.store.events.of_group(wanted, all_of_them=found[1].active)
+        return listed
+
+    def _mine(self, call: Call, query: dict[str, Any], wanted: Wanted) -> list[model.Event]:
+        if call.person is None:
+            raise AuthenticationRequired("Sign in to see what is yours.")
+        if "group" in query:
+            group = self.store.groups.find(query["group"])
+            wanted.group = group.id if group else ""
+        me = call.person.id
+        answered = self.store.rsvps.may_come_to(me)
+        mine: list[model.Event] = self.store.events.mine(me, answered, wanted, self.store.memberships.groups_of(me))
+        return mine
+
+
+def told(event: model.Event, cause: Any, by: dict[str, str] | None) -> dict[str, Any]:
+    """What messages tell of an event, and who did it."""
+    return {
+        "event": model.as_told(event, cause.now),
+        "group": model.group_of(event),
+        "interests": event.interests,
+        "by": by,
+    }
+
+
+def cancel(tx: Any, event: model.Event, reason: str | None, cause: Any, by: dict[str, str] | None) -> None:
+    """Cancel an event within a unit of work, and tell of it. Raises AlreadyCancelled, EventOver."""
+    model.cancel(event, reason, cause.now)
+    tx.events.save(event)
+    tx.publish(EventCancelled({**told(event, cause, by), "reason": reason}, **_envelope(event)))
+
+
+def _taken(tx: Any, event: str, person: str) -> model.Event:
+    """The event in its turn, if the person may change it. Raises NotFound, NotAllowed."""
+    found = tx.events.take_turn(event)
+    membership = tx.memberships.get(found.group_id, person) if found else STRANGER
+    return model.run(found, membership, person)
+
+
+def _envelope(event: model.Event) -> dict[str, Any]:
+    return {"subject": event.id, "sequence": event.version, "audience": event.audience}
+
+
+def _wanted(body: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name in model.CHANGEABLE}
+
+
+def _wanted_of(query: dict[str, Any], call: Call) -> Wanted:
+    if "cursor" in query:
+        try:
+            moment(query["cursor"][0])
+        except OverflowError:
+            raise MalformedRequest("cursor: Not a cursor of this list.") from None
+    return Wanted(
+        since=query.get("since", call.now),
+        to=query.get("to"),
+        after=query.get("cursor"),
+        limit=query["limit"],
+        interests=query.get("interest", ()),
+        near=query.get("near"),
+        within_km=query["within_km"],
+        kind=query.get("kind"),
+    )
+
+
+def _hosts(tx: Any, group: str, handles: Sequence[str]) -> list[Host]:
+    """The hosts with these handles, each once. Raises Invalid for who is not a member of the group."""
+    people = tx.people.by_handles(handles)
+    members = tx.memberships.of(group, people.values())
+    strange = [
+        {"pointer": f"/hosts/{number}", "detail": f"There is no member called {handle}."}
+        for number, handle in enumerate(handles)
+        if handle not in people or not members[people[handle]].active
+    ]
+    if strange:
+        raise Invalid(errors=strange)
+    return [Host(people[handle], handle) for handle in dict.fromkeys(handles)]

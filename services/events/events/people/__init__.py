@@ -1,0 +1,1 @@
+"""What the events service knows of people, from messages alone, and what it holds about each of them."""

@@ -1,0 +1,265 @@
+"""Answering an event, and who answered what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any
+
+from chassis import tracing
+from chassis.endpoints import SIGNED_IN, Call, endpoint
+from chassis.inbox import AlreadyDone
+from chassis.messages import Message, Received
+from chassis.problems import AuthenticationRequired, NotAllowed, NotFound, Problem
+from chassis.schemas import Page
+from chassis.subscriptions import subscribe
+from chassis.together import Together
+from events.events.model import AlreadyCancelled, Event, as_seen, group_of, reference, see
+from events.events.store import Wanted, place
+from events.groups.model import STRANGER
+from events.rsvps.model import Book, Fact, NotEnoughSeats, Rsvp, RsvpClosed, admit
+from events.rsvps.schemas import (
+    STATUSES,
+    Answered,
+    ChangedData,
+    MyEventsQuery,
+    MyRsvpPage,
+    NewAnswer,
+    RsvpChanged,
+    RsvpPage,
+    RsvpPromoted,
+    RsvpsQuery,
+)
+
+
+@dataclass(slots=True)
+class Asked:
+    """One answer that waits to be decided."""
+
+    store: Any
+    call: Call
+    answer: str
+    guests: int
+
+
+class RsvpsApi:
+    """Answers to events: seats, the waitlist, and who comes."""
+
+    store: Any
+
+    @endpoint(
+        "PUT",
+        "/v1/events/{event}/rsvps/me",
+        body=NewAnswer,
+        returns=Answered,
+        access=SIGNED_IN,
+        problems=(AlreadyCancelled, RsvpClosed, NotEnoughSeats),
+    )
+    def answer_event(self, call: Call, event: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Answer an event.
+
+        A full event puts who is `going` on its waitlist; a seat that somebody gives up goes to the first who fits, at
+        once. The same answer again changes nothing and keeps the place, and so does another number of guests while one
+        waits. Who has a seat and wants to bring more guests than fit keeps the seat and is refused (409
+        `not-enough-seats`).
+        """
+        asked = Asked(self.store, call, body["answer"], body["guests"])
+        try:
+            rsvp = answers.do(event, asked)
+        except (NotFound, NotAllowed):
+            # It may be that we only have not heard yet that they joined.
+            if not call.soon(lambda: may_answer(self.store, event, call.caller.id)):
+                raise
+            rsvp = answers.do(event, asked)
+        return rsvp.as_answered()
+
+    @endpoint("GET", "/v1/events/{event}/rsvps", query=RsvpsQuery, returns=RsvpPage, access=SIGNED_IN)
+    def list_rsvps(self, call: Call, event: str, query: dict[str, Any]) -> Page:
+        """See who answered what; for members of the group."""
+        found, membership = find_soon(self.store, call, event, lambda membership: membership.active)
+        see(found, membership)
+        if not membership.active:
+            raise NotAllowed("Only members of the group see who comes. Join it first.")
+        rsvps = self.store.rsvps.of_event(event, query.get("status"), query.get("cursor"), query["limit"])
+        page = Page.cut(rsvps, query["limit"], lambda rsvp: (rsvp.status, rsvp.place))
+        names = self.store.people.named(rsvp.person for rsvp in page.items)
+        page.items = [
+            {**_as_listed(rsvp), "person": names.get(rsvp.person) or _as_answered(rsvp)} for rsvp in page.items
+        ]
+        return page
+
+    @endpoint("GET", "/v1/me/events", query=MyEventsQuery, returns=MyRsvpPage, access=SIGNED_IN)
+    def list_my_events(self, call: Call, query: dict[str, Any]) -> Page:
+        """See what I answered, in order of start."""
+        me = call.caller.id
+        wanted = Wanted(query.get("since", call.now), after=query.get("cursor"), limit=query["limit"])
+        statuses = (query["status"],) if "status" in query else STATUSES
+        answered = self.store.rsvps.events_of(me, statuses)
+        found = self.store.events.answered(answered, wanted, self.store.memberships.groups_of(me))
+        page = Page.cut(found, query["limit"], place)
+        rsvps = self.store.rsvps.of_person(me, [event.id for event in page.items])
+        page.items = [_as_mine(event, rsvps[event.id], call) for event in page.items if event.id in rsvps]
+        return page
+
+    @subscribe("events.event.changed.v1", data=ChangedData)
+    def fill_seats(self, message: Received) -> None:
+        """Promote those whom a raised capacity seats, where they are more than one decision promotes."""
+        if "capacity" not in message.data["changed"]:
+            return
+        for number in count():
+            event = self.store.events.find(message.subject)
+            if event is None or not event.waitlist_length or not event.has_room(1) or not _still_open(event, message):
+                return
+            try:
+                with self.store.transaction(replace(message, consumer=f"{message.consumer}/{number}")) as tx:
+                    book = tx.rsvps.book(tx.events.take_turn(event.id))
+                    book.fill(message.now)
+                    keep(tx, book)
+            except AlreadyDone:
+                continue
+            if not book.unfinished:
+                return
+
+
+# -- deciding
+
+
+def decide(event: str, asked: list[Asked]) -> list[Rsvp | Exception]:
+    """Decide the answers that wait for one event in one transaction: a Rsvp or a Problem for each."""
+    store = asked[0].store
+    with tracing.span("answer together", asked[0].call), store.transaction(asked[0].call) as tx:
+        found = tx.events.take_turn(event)
+        if found is None:
+            tx.rollback()
+            return [NotFound("There is no such event.") for _ in asked]
+        persons = {one.call.caller.id for one in asked}
+        memberships = tx.memberships.of(found.group_id, persons)
+        gone = tx.people.gone(persons)
+        book = tx.rsvps.book(found, persons)
+        if _still_open(found, asked[0].call):
+            book.fill(asked[0].call.now)
+        results: list[Rsvp | Exception] = []
+        for one in asked:
+            caller = one.call.caller
+            try:
+                if caller.id in gone:
+                    raise AuthenticationRequired("This person has left.")
+                membership = memberships[caller.id]
+                admit(found, membership, one.call.now)
+                rsvp = book.answer(caller.reference(), one.answer, one.guests, one.call.now, membership.sequence)
+                results.append(_at_once(book, rsvp))
+            except Problem as problem:
+                results.append(problem)
+        if not book.changed:
+            tx.rollback()
+        keep(tx, book)
+        return _settled(tx, book, results)
+
+
+answers: Together[Asked, Rsvp] = Together(decide)
+
+
+def keep(tx: Any, book: Book) -> None:
+    """Keep what a decision about seats changed, and tell of it."""
+    if book.event.version == book.began:
+        tx.rsvps.save(book)
+        return
+    tx.rsvps.save(book)
+    tx.events.save_seats(book.event)
+    names = tx.people.named({fact.rsvp.person for fact in book.facts})
+    for fact in book.facts:
+        tx.publish(_told(book.event, fact, names.get(fact.rsvp.person) or _as_answered(fact.rsvp)))
+
+
+def _told(event: Event, fact: Fact, person: dict[str, str]) -> Message:
+    content = {"event": reference(event), "group": group_of(event), "person": person, "guests": fact.rsvp.guests}
+    if fact.promoted:
+        return RsvpPromoted(content, subject=event.id, sequence=fact.sequence, audience="person")
+    content |= {"status": fact.rsvp.status, "was": fact.was}
+    return RsvpChanged(content, subject=event.id, sequence=fact.sequence, audience="group")
+
+
+def _at_once(book: Book, rsvp: Rsvp) -> Rsvp:
+    """The answer as it is just after it was decided. Whoever came on the waitlist just now is its last."""
+    waits = rsvp.status == "waitlisted" and rsvp.place > book.began
+    return replace(rsvp, position=book.event.waitlist_length if waits else None)
+
+
+def _settled(tx: Any, book: Book, results: Sequence[Rsvp | Exception]) -> list[Rsvp | Exception]:
+    """The results as they are at the commit, for those who did not answer again in the same decision."""
+    newcomers = book.newcomers()
+    behind = {rsvp.person: number for number, rsvp in enumerate(reversed(newcomers))}
+    settled: list[Rsvp | Exception] = []
+    for result in results:
+        if isinstance(result, Rsvp):
+            now = book.rsvps[result.person]
+            if (now.answer, now.guests) == (result.answer, result.guests):
+                result = replace(now)
+                if now.person in behind:
+                    result.position = book.event.waitlist_length - behind[now.person]
+                else:
+                    result = tx.rsvps.positioned(result)
+        settled.append(result)
+    return settled
+
+
+def _still_open(event: Event, cause: Call | Received) -> bool:
+    """Whether seats that are free still go to those who wait."""
+    return not event.cancelled and event.starts_at > cause.now
+
+
+# -- finding and showing
+
+
+def find_soon(store: Any, call: Call, event: str, enough: Any) -> tuple[Event | None, Any]:
+    """An event and the caller's membership in its group, waiting for one of which `enough(membership)` is true.
+
+    For who is not signed in there is nothing to wait for. An event that is not there is waited for like one that may
+    not be seen, so that the time does not tell them apart.
+    """
+    found: list[Any] = [None, STRANGER]
+
+    def look() -> bool:
+        found[0] = store.events.find(event)
+        if found[0] is not None and call.person is not None:
+            found[1] = store.memberships.get(found[0].group_id, call.person.id)
+        return found[0] is not None and enough(found[1])
+
+    if call.person is None:
+        look()
+    else:
+        call.soon(look)
+    return found[0], found[1]
+
+
+def may_answer(store: Any, event: str, person: str) -> bool:
+    """Whether a person may see an event, and its group did not shut them out."""
+    found = store.events.find(event)
+    if found is None:
+        return False
+    membership = store.memberships.get(found.group_id, person)
+    return (found.open_to_all or membership.active) and not membership.shut_out
+
+
+def views(store: Any, call: Call, events: Iterable[Event]) -> list[dict[str, Any]]:
+    """Events as the caller sees them, each with their own answer to it."""
+    events = list(events)
+    if call.person is None:
+        return [as_seen(event, call.now) for event in events]
+    me = call.person.id
+    rsvps = store.rsvps.of_person(me, [event.id for event in events])
+    return [as_seen(one, call.now, me, rsvps[one.id].as_viewer() if one.id in rsvps else None) for one in events]
+
+
+def _as_listed(rsvp: Rsvp) -> dict[str, Any]:
+    return {**rsvp.as_viewer(), "answered_at": rsvp.answered_at}
+
+
+def _as_mine(event: Event, rsvp: Rsvp, call: Call) -> dict[str, Any]:
+    return {**_as_listed(rsvp), "event": as_seen(event, call.now, rsvp.person, rsvp.as_viewer())}
+
+
+def _as_answered(rsvp: Rsvp) -> dict[str, str]:
+    """What a person was called when they answered, where we have not heard of them by message."""
+    return {"id": rsvp.person, "handle": rsvp.handle, "display_name": rsvp.display_name}

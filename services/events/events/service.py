@@ -1,0 +1,22 @@
+"""The events service at a glance: what it serves, what it listens to and what it keeps."""
+
+from __future__ import annotations
+
+from chassis.settings import Settings
+from chassis.store import Store
+from events.events.api import EventsApi
+from events.events.store import Events as EventsStore
+from events.groups.api import GroupsApi
+from events.groups.store import Groups, Memberships
+from events.people.api import PeopleApi
+from events.people.store import People
+from events.rsvps.api import RsvpsApi
+from events.rsvps.store import Rsvps
+
+
+class Events(EventsApi, RsvpsApi, GroupsApi, PeopleApi):
+    """Events, who comes to them, and who waits for a seat."""
+
+    name = "events"
+    store = Store(groups=Groups, memberships=Memberships, people=People, events=EventsStore, rsvps=Rsvps)
+    settings = Settings()
