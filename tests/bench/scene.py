@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from tests.bench.client import Api
+from pymongo.collection import Collection
 
+from tests.bench.client import Api
+from tests.bench.stage import SERVICES, Stage
+
+NOT_ABOUT_PEOPLE = ("outbox", "inbox", "idempotency", "leases")
 PASSWORD = "correct horse battery staple"
 
 
@@ -40,3 +47,74 @@ def new_group(name: str, interests: list[str]) -> dict[str, Any]:
         "place": {"name": "Washington", "country": "US", "region": "US-DC", "location": {"lat": 38.9072, "lon": -77.0369}},
         "rules": "Be kind. Bring something to share.",
     }
+
+
+def tell_apart(document: dict[str, Any], **changed: str) -> dict[str, Any]:
+    """A copy of a document in which each given text, wherever it stands, is another: `tell_apart(found, **{ben.id: new_id})`."""
+
+    def copy(value: Any) -> Any:
+        if isinstance(value, str):
+            for old, new in changed.items():
+                value = value.replace(old, new)
+            return value
+        if isinstance(value, dict):
+            return {name: copy(inner) for name, inner in value.items()}
+        return [copy(inner) for inner in value] if isinstance(value, list) else value
+
+    made: dict[str, Any] = copy(document)
+    return made
+
+
+def multiply(collection: Collection[dict[str, Any]], document: dict[str, Any], copies: Iterable[dict[str, str]]) -> None:
+    """Keep copies of a document that the platform itself made, so that they are as it makes them, whatever that is."""
+    batch: list[dict[str, Any]] = []
+    for changed in copies:
+        batch.append(tell_apart(document, **changed))
+        if len(batch) == 10_000:
+            collection.insert_many(batch, ordered=False)
+            batch = []
+    if batch:
+        collection.insert_many(batch, ordered=False)
+
+
+def multiply_all_of(stage: Stage, person: SignedIn, copies: Sequence[dict[str, str]]) -> None:
+    """Copy everything that the services keep about a person, in all their databases, to other people."""
+    for service in SERVICES:
+        database = stage.database(service)
+        for name in database.list_collection_names():
+            if name in NOT_ABOUT_PEOPLE:
+                continue
+            for document in database[name].find({}):
+                if person.id in repr(document):
+                    multiply(database[name], document, copies)
+
+
+def new_event(title: str, starts_at: datetime, **more: Any) -> dict[str, Any]:
+    """The body that schedules an event of two hours."""
+    return {
+        "title": title,
+        "starts_at": f"{starts_at:%Y-%m-%dT%H:%M}",
+        "ends_at": f"{starts_at + timedelta(hours=2):%Y-%m-%dT%H:%M}",
+        "time_zone": "America/New_York",
+        "venue": {"name": "The Kitchen", "address": "1 Main Street, Washington"},
+        **more,
+    }
+
+
+def join(person: SignedIn, group: dict[str, Any]) -> None:
+    """Have a person join a group."""
+    person.api.post(f"/v1/groups/{group['id']}/members")
+
+
+def wait_until_heard(host: SignedIn, member: SignedIn, group: dict[str, Any]) -> None:
+    """Schedule events until the member hears of one: then every service knows the group and who is in it."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        event = host.api.post(f"/v1/groups/{group['id']}/events", new_event("A first meeting", datetime.now() + timedelta(days=3)))
+        soon = time.monotonic() + 2
+        while time.monotonic() < soon:
+            items = member.api.get("/v1/inbox")["items"]
+            if any(item["subject"]["id"] == event["id"] for item in items):
+                return
+            time.sleep(0.02)
+    raise RuntimeError("The member hears nothing of the group.")

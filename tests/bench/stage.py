@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -16,13 +17,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from chassis.nodes import HOST, MongoDB, Process, RabbitMQ, broker_user, free_port, operator_user
+from chassis.nodes import HOST, MongoDB, NodeError, Process, RabbitMQ, broker_user, free_port, operator_user
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("groups", "events", "notifications")
+GATEWAY = "gateway"
 PEERS = "peers"
 """The database that the peers work on."""
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -34,9 +38,9 @@ class Stage(AbstractContextManager["Stage"]):
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="commonground-bench-"))
         self.programs: dict[str, Process] = {}
-        passwords = {name: secrets.token_urlsafe(12) for name in (*SERVICES, "gateway", PEERS)}
+        passwords = {name: secrets.token_urlsafe(12) for name in (*SERVICES, GATEWAY, PEERS)}
         users = [operator_user(secrets.token_urlsafe(12))]
-        users += [broker_user(name, passwords[name]) for name in (*SERVICES, "gateway")]
+        users += [broker_user(name, passwords[name]) for name in (*SERVICES, GATEWAY)]
         self.broker = RabbitMQ(self.folder / "rabbitmq", users, dies_with_parent=True)
         self.mongo = MongoDB(
             self.folder / "mongodb",
@@ -116,27 +120,43 @@ class Stage(AbstractContextManager["Stage"]):
 
 
 class Platform:
-    """The gateway and the three services as an operator runs them, without rate limits."""
+    """The gateway and the three services as an operator runs them, but without rate limits and access log."""
 
     def __init__(self, stage: Stage) -> None:
-        self.stage = stage
         self.port = free_port()
-        health = {name: free_port() for name in (*SERVICES, "gateway")}
-        for name in (*SERVICES, "gateway"):
+        self.signing_key = _signing_key()
+        _declare_topology(stage.broker.uri)
+        health = {name: free_port() for name in (*SERVICES, GATEWAY)}
+        for name in (*SERVICES, GATEWAY):
             env = {
                 "CG_AMQP_URI": stage.broker.uri_for(name),
-                "CG_OPERATOR_AMQP_URI": stage.broker.uri,
                 "CG_HEALTH_PORT": str(health[name]),
                 "CG_RATE_LIMITS": "off",
                 "CG_LOG_LEVEL": "WARNING",
             }
-            if name == "gateway":
-                env |= {"CG_HTTP_PORT": str(self.port)}
+            if name == GATEWAY:
+                env |= {"CG_HTTP_PORT": str(self.port), "CG_SERVICES": ",".join(SERVICES), "CG_ACCESS_LOG": "off"}
             else:
                 env |= {"CG_MONGO_URI": stage.mongo.uri_for(name)}
-            stage.start(name, name, env, lambda port=health[name]: answers(port, "/health/live"))
+            if name == "groups":
+                env |= {"CG_SIGNING_KEY": self.signing_key}
+            stage.start(name, name, env)
         for name, port in health.items():
             stage.programs[name].wait_until(lambda port=port: answers(port, "/health/ready"), 60, name)
+
+
+def _declare_topology(amqp_uri: str) -> None:
+    command = [sys.executable, "-m", "chassis", "topology", *SERVICES]
+    said = subprocess.run(command, env={**os.environ, "CG_AMQP_URI": amqp_uri}, cwd=ROOT, capture_output=True, text=True)
+    if said.returncode:
+        raise NodeError(f"The topology could not be declared.\n{said.stdout}{said.stderr}")
+
+
+def _signing_key() -> str:
+    """A new private key for access tokens."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    form = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
 
 
 def answers(port: int, path: str, headers: Mapping[str, str] | None = None) -> bool:
