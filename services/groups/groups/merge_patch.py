@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
+from functools import cache
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, missing
 
 from chassis.endpoints import pointers
 from chassis.problems import Invalid
+from chassis.schemas import Schema as _Strict
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
@@ -37,15 +39,19 @@ def patched(schema: Schema, current: Mapping[str, Any], patch: Mapping[str, Any]
     return whole
 
 
-def patch_of(schema: type[Schema], name: str) -> type[Schema]:
-    """The schema of a merge patch of `schema`: every field may be left out, or be null to remove it, at every depth."""
-    return type(name, (schema,), {key: _optional(field) for key, field in schema().declared_fields.items()})
+@cache
+def patch_of(schema: type[Schema]) -> type[Schema]:
+    """The schema of a merge patch of `schema`: every field may be left out, or be null to remove it, at every depth.
+
+    Nothing that concerns several fields is checked; that is for the whole, see `patched`.
+    """
+    patches = {name: _optional(field) for name, field in schema().declared_fields.items()}
+    return type(f"{schema.__name__}Patch", (_Strict,), {"__doc__": f"A merge patch: {schema.__doc__}", **patches})
 
 
 def _optional(field: fields.Field[Any]) -> fields.Field[Any]:
     optional = copy(field)
     if isinstance(field, fields.Nested):
-        kind = type(field.schema)
-        optional = fields.Nested(patch_of(kind, f"{kind.__name__}Patch"), metadata=field.metadata)
+        optional = fields.Nested(patch_of(type(field.schema)), metadata=field.metadata)
     optional.required, optional.allow_none, optional.load_default = False, True, missing
     return optional

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from chassis.settings import Settings
 from chassis.store import Store
-
 from groups.groups.api import GroupsApi
 from groups.groups.store import Groups as GroupsStore
 from groups.interests.api import InterestsApi

@@ -6,7 +6,6 @@ from typing import Any
 
 from chassis.endpoints import ANYONE, SIGNED_IN, Answer, Call, endpoint
 from chassis.problems import NotAllowed, NotFound
-
 from groups.groups import model
 from groups.groups.schemas import GroupArchived, GroupFounded, GroupPatch, GroupUpdated, GroupView, NewGroup
 from groups.groups.store import SlugTaken
@@ -39,7 +38,9 @@ class GroupsApi:
         """Read a group, by its id or slug."""
         return model.check_visible(self.store.groups.seen_by(group, call.person and call.person.id))
 
-    @endpoint("PATCH", "/v1/groups/{group}", body=GroupPatch, returns=GroupView, access=SIGNED_IN, problems=(NotAllowed,))
+    @endpoint(
+        "PATCH", "/v1/groups/{group}", body=GroupPatch, returns=GroupView, access=SIGNED_IN, problems=(NotAllowed,)
+    )
     def change_group(self, call: Call, group: str, body: dict[str, Any]) -> model.Group:
         """Change a group, by merge patch (RFC 7396). For organizers."""
         with self.store.transaction(call) as tx:
@@ -76,7 +77,9 @@ class GroupsApi:
             tx.groups.add(group)
             tx.members.save(found_membership(group, founder.id, call.now))
             tx.interest_changes.note("groups", [], _counted(group))
-            tx.publish(GroupFounded({"group": founded}, subject=group.id, sequence=founded.version, audience=group.audience))
+            tx.publish(
+                GroupFounded({"group": founded}, subject=group.id, sequence=founded.version, audience=group.audience)
+            )
             tx.publish(Passage(group, founder, model.ORGANIZER).as_(MemberJoined))
         return Answer(group, location=f"/v1/groups/{group.slug}")
 

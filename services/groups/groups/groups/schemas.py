@@ -10,7 +10,6 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 from chassis.messages import Message
 from chassis.schemas import Integer, Schema, Text, Time, rfc3339
 from chassis.vocabulary import GroupRef, Interests, Place
-
 from groups.groups.model import FIELDS, JOIN_POLICIES, ROLES, SCOPES, VISIBILITIES, Group
 from groups.merge_patch import patch_of
 
@@ -26,7 +25,7 @@ def _needs_no_warm_up() -> dict[str, int]:
     return {"days": 0, "events": 0}
 
 
-class GroupFields(Schema):
+class NewGroup(Schema):
     """What organizers say of a group; all of it may change."""
 
     name = Text(3, 80, required=True)
@@ -40,17 +39,13 @@ class GroupFields(Schema):
     rules = Text(0, 5000, lines=True, load_default="", metadata={"description": "Markdown"})
     ask_after = fields.Nested(AskAfter, load_default=_needs_no_warm_up)
 
-
-class NewGroup(GroupFields):
-    """What it takes to found a group."""
-
     @validates_schema
     def _has_a_place(self, data: Mapping[str, Any], **kwargs: Any) -> None:
         if data.get("scope") != "virtual" and data.get("place") is None:
             raise ValidationError("A group needs a place, unless its scope is virtual.", "place")
 
 
-GroupPatch = patch_of(GroupFields, "GroupPatch")
+GroupPatch = patch_of(NewGroup)
 
 
 class ViewerView(Schema):

@@ -9,7 +9,6 @@ from pymongo import IndexModel
 from pymongo.errors import DuplicateKeyError
 
 from chassis.store import Repository
-
 from groups.groups.model import FIELDS, Group, Viewer
 from groups.search.model import words
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from chassis.endpoints import ANYONE, Call, endpoint
 from chassis.schemas import Page
-
 from groups.interests.schemas import InterestsPage, InterestsQuery
 
 

@@ -18,7 +18,7 @@ class Change:
     dropped: list[str] = field(default_factory=list)
 
 
-def difference(what: str, before: Iterable[str], after: Iterable[str]) -> tuple[list[str], list[str]]:
+def difference(before: Iterable[str], after: Iterable[str]) -> tuple[list[str], list[str]]:
     """Which interests were added and which dropped."""
     was, now = set(before), set(after)
     return sorted(now - was), sorted(was - now)

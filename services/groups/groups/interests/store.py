@@ -14,7 +14,6 @@ from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
 
 from chassis.ids import new_id
 from chassis.store import Repository
-
 from groups.interests.model import Change, difference, total
 from groups.paging import beyond
 
@@ -58,7 +57,11 @@ class Interests(Repository):
         if not totals:
             return
         writes = [
-            UpdateOne({"_id": name}, {"$inc": {"groups": by["groups"], "people": by["people"], "used": by.total()}}, upsert=True)
+            UpdateOne(
+                {"_id": name},
+                {"$inc": {"groups": by["groups"], "people": by["people"], "used": by.total()}},
+                upsert=True,
+            )
             for name, by in sorted(totals.items())
         ]
         self.documents.bulk_write(writes, ordered=False, session=self.session)

@@ -8,7 +8,6 @@ from typing import Any
 from chassis.endpoints import ANYONE, SIGNED_IN, Answer, Call, endpoint
 from chassis.problems import NotAllowed, NotFound
 from chassis.schemas import Page
-
 from groups.groups.api import archive
 from groups.groups.model import MODERATOR, ORGANIZER, Group, Viewer, check_role, check_visible, next_version
 from groups.members import model
@@ -177,7 +176,7 @@ class MembersApi:
         self, tx: Any, call: Call, group: Group, person: Person, before: model.Membership, query: dict[str, Any]
     ) -> None:
         model.check_may_remove(group, before)
-        ended = model.end(before, query["ban"], call.caller.id, query.get("reason"), call.now)
+        ended = model.end(before, query["ban"], query.get("reason"), call.now)
         after = model.counting(group, person, before, ended)
         tx.members.save(ended)
         tx.groups.save(after)

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from chassis.problems import Conflict, NotAllowed, NotFound
-
 from groups.groups.model import MEMBER, MODERATOR, ORGANIZER, AlreadyArchived, Group, Viewer, next_version
 from groups.people.model import Person
 
@@ -62,7 +61,7 @@ class Membership:
     answer: str | None = None
     """What they said when they asked to join."""
     ended: dict[str, Any] | None = None
-    """Who removed or banned them, when and why: `{by, at, reason}`."""
+    """When and why they were removed or banned: `{at, reason}`."""
 
     @property
     def id(self) -> str:
@@ -127,9 +126,9 @@ def check_may_remove(group: Group, membership: Membership) -> None:
     raise NotAllowed("Organizers may remove anybody, moderators those who are neither.")
 
 
-def end(membership: Membership, ban: bool, by: str, reason: str | None, now: datetime) -> Membership:
+def end(membership: Membership, ban: bool, reason: str | None, now: datetime) -> Membership:
     """The membership of somebody who was removed or banned."""
-    ended = {"by": by, "at": now, "reason": reason}
+    ended = {"at": now, "reason": reason}
     return replace(membership, role=MEMBER, status=BANNED if ban else REMOVED, answer=None, ended=ended)
 
 

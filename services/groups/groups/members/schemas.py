@@ -10,7 +10,6 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 from chassis.messages import Message
 from chassis.schemas import Cursor, ListQuery, Query, QueryFlag, Schema, Text, Time, page_of
 from chassis.vocabulary import GroupRef, PersonRef
-
 from groups.groups.model import ROLES, Group
 from groups.groups.schemas import GroupView, group_view
 from groups.people.model import Person

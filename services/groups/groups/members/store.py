@@ -10,7 +10,6 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from chassis.store import Repository
-
 from groups.groups.model import Viewer
 from groups.members.model import ACTIVE, RANK, Membership
 from groups.paging import beyond

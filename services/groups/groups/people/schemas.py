@@ -11,7 +11,6 @@ from marshmallow import ValidationError, fields, validate
 from chassis.messages import Message
 from chassis.schemas import Flag, Schema, Text, Time
 from chassis.vocabulary import Interests, Place
-
 from groups.merge_patch import patch_of
 
 HANDLE = re.compile(r"[a-z0-9_]{3,30}", re.ASCII)
@@ -71,7 +70,7 @@ class ChangedPerson(Profile):
     icebreakers = Flag(load_default=False, metadata={"description": "Show them, and to them, in icebreakers."})
 
 
-PersonPatch = patch_of(ChangedPerson, "PersonPatch")
+PersonPatch = patch_of(ChangedPerson)
 
 
 class PublicPlace(Schema):

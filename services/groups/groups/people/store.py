@@ -11,7 +11,6 @@ from pymongo.errors import DuplicateKeyError
 
 from chassis.problems import AuthenticationRequired, NotFound
 from chassis.store import Repository
-
 from groups.people.model import HandleTaken, Person
 
 WITHOUT_PASSWORD = {"password": 0, "held": 0}
@@ -67,7 +66,10 @@ class People(Repository):
         found = self.documents.find(
             {"_id": {"$in": list(identifiers)}}, {"handle": 1, "display_name": 1}, session=self.session
         )
-        return {one["_id"]: {"id": one["_id"], "handle": one["handle"], "display_name": one["display_name"]} for one in found}
+        return {
+            one["_id"]: {"id": one["_id"], "handle": one["handle"], "display_name": one["display_name"]}
+            for one in found
+        }
 
     def with_password(self, handle: str) -> tuple[Person, str] | None:
         """The person with this handle and the hash of their password, or None."""

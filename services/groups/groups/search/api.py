@@ -8,7 +8,6 @@ from typing import Any
 
 from chassis.endpoints import ANYONE, Call, endpoint
 from chassis.schemas import Page
-
 from groups.groups.model import Group
 from groups.search import model
 from groups.search.schemas import FoundGroupsPage, SearchQuery

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from chassis.problems import MalformedRequest
-
 from groups.groups.model import SCOPES, Group
 
 EARTH_KM = 6378.1
@@ -94,7 +93,9 @@ def check_place(search: Search, place: Sequence[Any] | None) -> None:
     order = order_of(search)
     kinds = [str if name == "_id" else int | float for name, _ in order]
     if len(place) != len(kinds) or not all(isinstance(value, kind) for value, kind in zip(place, kinds, strict=True)):
-        raise MalformedRequest("cursor: Not a cursor of this search: use the `next` of the page before with the same query.")
+        raise MalformedRequest(
+            "cursor: Not a cursor of this search: use the `next` of the page before with the same query."
+        )
 
 
 def words(*texts: str) -> list[str]:

@@ -8,7 +8,6 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 
 from chassis.schemas import Cursor, ListQuery, QueryFlag, Schema, page_of
 from chassis.vocabulary import Interest, Near
-
 from groups.groups.model import SCOPES
 from groups.groups.schemas import GroupView, group_view
 
@@ -23,17 +22,25 @@ class SearchQuery(ListQuery):
         metadata={"description": "Repeat it for several: a group must have all of them, unless `match=any`."},
     )
     match = fields.String(load_default="all", validate=validate.OneOf(["all", "any"]))
-    scope = fields.List(fields.String(validate=validate.OneOf(SCOPES)), load_default=list, validate=validate.Length(max=4))
+    scope = fields.List(
+        fields.String(validate=validate.OneOf(SCOPES)), load_default=list, validate=validate.Length(max=4)
+    )
     near = Near(metadata={"description": "`lat,lon`: local and regional groups in reach of it, and national ones."})
     within_km = fields.Float(
         validate=validate.Range(1, 20_000),
         metadata={"description": "How far from `near`; left out, 50 for local and 300 for regional groups."},
     )
     country = fields.String(validate=validate.Regexp(r"^[A-Z]{2}\Z", error="Use ISO 3166-1 alpha-2, e.g. US."))
-    q = fields.String(load_default="", validate=validate.Length(max=200), metadata={"description": "Words in name, summary, interests"})
+    q = fields.String(
+        load_default="",
+        validate=validate.Length(max=200),
+        metadata={"description": "Words in name, summary, interests"},
+    )
     widen = QueryFlag(
         load_default=False,
-        metadata={"description": "Begin with local groups; when there are none go on to regional, national, virtual ones."},
+        metadata={
+            "description": "Begin with local groups; when there are none go on to regional, national, virtual ones."
+        },
     )
     sort = fields.String(
         load_default="best",

@@ -8,7 +8,6 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING, GEOSPHERE, IndexModel
 
 from chassis.store import Repository
-
 from groups.groups.model import Group
 from groups.groups.store import group_of
 from groups.paging import beyond

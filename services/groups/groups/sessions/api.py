@@ -7,7 +7,6 @@ from typing import Any
 
 from chassis.endpoints import ANYONE, SIGNED_IN, Call, endpoint
 from chassis.problems import NotAllowed, TooManyRequests
-
 from groups.people.model import Person
 from groups.people.schemas import NewPassword
 from groups.sessions import model
@@ -40,7 +39,9 @@ class SessionsApi:
             tx.people.hold(person.id)
             return self._go_on(tx, call, person, model.begin(person.id, call.now, self._lasts))
 
-    @endpoint("POST", "/v1/sessions/refresh", body=Refreshing, returns=SignedIn, status=201, access=ANYONE, idempotent=True)
+    @endpoint(
+        "POST", "/v1/sessions/refresh", body=Refreshing, returns=SignedIn, status=201, access=ANYONE, idempotent=True
+    )
     def refresh_session(self, call: Call, body: dict[str, Any]) -> dict[str, Any]:
         """Go on with a session: new tokens for a refresh token.
 
@@ -119,7 +120,9 @@ class SessionsApi:
             "person": person,
         }
 
-    def _described(self, person: str | None, scopes: Any = (), session: str | None = None, until: Any = None) -> dict[str, Any]:
+    def _described(
+        self, person: str | None, scopes: Any = (), session: str | None = None, until: Any = None
+    ) -> dict[str, Any]:
         known = person and self.store.people.references([person]).get(person)
         if not known:
             return {"active": False, "caller": None, "expires_at": None}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from marshmallow import fields
 
 from chassis.schemas import Schema, Text, Time
-
 from groups.people.schemas import OwnPerson
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from pymongo import IndexModel, ReturnDocument
 
 from chassis.store import Repository
-
 from groups.sessions.model import ATTEMPTS_WITHIN, RefreshToken, Session, hash_of
 
 

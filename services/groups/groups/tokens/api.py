@@ -8,7 +8,6 @@ from typing import Any
 from chassis.endpoints import SIGNED_IN, Call, endpoint
 from chassis.problems import NotFound
 from chassis.schemas import ListQuery, Page
-
 from groups.sessions.model import new_secret
 from groups.tokens import model
 from groups.tokens.schemas import MadeToken, NewToken, TokensPage

@@ -9,7 +9,6 @@ from pymongo import ASCENDING, IndexModel
 
 from chassis.problems import NotFound
 from chassis.store import Repository
-
 from groups.sessions.model import hash_of
 from groups.tokens.model import Token
 

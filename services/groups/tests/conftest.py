@@ -1,0 +1,114 @@
+"""The groups service as a real process on the real broker and database, people to call it, and the messages it sends."""
+
+import itertools
+import json
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import pytest
+from joserfc.jwk import ECKey
+from pymongo import MongoClient
+
+from chassis.api_client import Person
+
+KEY = ECKey.generate_key("P-256").as_pem(private=True).decode()
+PASSWORD = "correct horse battery"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def service(shared_service, shared_database):
+    """A groups service that the tests of a module share, with the rate limits off."""
+    env = {"CG_MONGO_URI": shared_database, "CG_SIGNING_KEY": KEY, "CG_RATE_LIMITS": "off"}
+    return shared_service("groups", env=env)
+
+
+@pytest.fixture
+def api(service):
+    """Calls the service."""
+    return service.api
+
+
+@pytest.fixture(scope="module")
+def data(shared_database):
+    """The service's database."""
+    with MongoClient(shared_database, tz_aware=True) as client:
+        yield client.get_default_database()
+
+
+@dataclass
+class Registered:
+    """A person as they call, and what they got when they registered."""
+
+    caller: Person
+    profile: dict
+
+    @property
+    def id(self):
+        return self.caller.id
+
+    @property
+    def handle(self):
+        return self.caller.handle
+
+
+@pytest.fixture
+def register(api):
+    """Register people: `register("ana")` is somebody called Ana, with a handle that nobody else has."""
+
+    def register(name="ana", **profile):
+        handle = f"{name}_{next(_numbers)}"
+        given = {"handle": handle, "display_name": name.title(), "password": PASSWORD, **profile}
+        answer = api.post("/v1/people", given)
+        assert answer.status == 201, answer.body
+        return Registered(Person(answer.json()["id"], handle, given["display_name"], session="ses_test"), answer.json())
+
+    return register
+
+
+@pytest.fixture
+def found(api):
+    """Found groups: `found(ana, interests=["kittens"])`."""
+
+    def found(founder, **fields):
+        given = {"name": "Kittens and Bacon", "interests": ["kittens", "bacon"], "scope": "virtual", **fields}
+        answer = api.post("/v1/groups", given, as_=founder.caller)
+        assert answer.status == 201, answer.body
+        return SimpleNamespace(**answer.json())
+
+    return found
+
+
+@pytest.fixture
+def join(api):
+    """Have people join a group."""
+
+    def join(group, *people):
+        for person in people:
+            answer = api.post(f"/v1/groups/{group.id}/members", as_=person.caller)
+            assert answer.status == 201, answer.body
+
+    return join
+
+
+@pytest.fixture
+def messages(topology):
+    """The messages that the service publishes from here on: `messages(subject, count)` waits for those about a subject."""
+    from chassis.connection import connect
+
+    connection = connect(topology.uri, "test")
+    channel = connection.channel()
+    queue = channel.queue_declare(exclusive=True).queue
+    channel.queue_bind(queue, "commonground.messages", "groups.#")
+    seen = []
+    channel.basic_consume(queue, no_ack=True, callback=lambda message: seen.append(json.loads(message.body)))
+
+    def wait(subject, count, timeout=5):
+        about = [one for one in seen if one["subject"] == subject]
+        while len(about) < count:
+            connection.drain_events(timeout=timeout)
+            about = [one for one in seen if one["subject"] == subject]
+        return about
+
+    yield wait
+    connection.close()
