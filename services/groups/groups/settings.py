@@ -11,8 +11,8 @@ class GroupsSettings(ServiceSettings):
     signing_key: str = setting(
         "str",
         "CG_SIGNING_KEY",
-        help="The private key that signs access tokens: EC P-256, PEM. Of several, one after the other, the first signs "
-        "and all verify, so that a new key is put first and the old one goes after 15 minutes",
+        help="The private key that signs access tokens: EC P-256, PEM. Of several, one after the other, the first "
+        "signs and all verify, so that a new key is put first and the old one goes after 15 minutes",
         secret=True,
     )
     rate_limits: bool = setting("bool", "CG_RATE_LIMITS", True, help="off lifts the limit of sign-ins, for load tests")

@@ -1,4 +1,4 @@
-"""The groups service as a real process on the real broker and database, people to call it, and the messages it sends."""
+"""The groups service as a real process on the real broker and database, people who call it, messages it sends."""
 
 import itertools
 import json
@@ -93,7 +93,7 @@ def join(api):
 
 @pytest.fixture
 def messages(topology):
-    """The messages that the service publishes from here on: `messages(subject, count)` waits for those about a subject."""
+    """What the service publishes from here on: `messages(subject, count)` waits for so many about a subject."""
     from chassis.connection import connect
 
     connection = connect(topology.uri, "test")

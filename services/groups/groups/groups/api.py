@@ -61,7 +61,7 @@ class GroupsApi:
 
     @endpoint("DELETE", "/v1/groups/{group}", status=204, access=SIGNED_IN, problems=(NotAllowed, NotFound))
     def archive_group(self, call: Call, group: str) -> None:
-        """Archive a group: it stays readable, nothing in it changes any more, and searches do not find it. For organizers."""
+        """Archive a group: it stays readable, nothing in it changes, searches do not find it. For organizers."""
         with self.store.transaction(call) as tx:
             before = model.check_visible(tx.groups.seen_by(group, call.caller.id))
             model.check_role(before, model.ORGANIZER)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from chassis.ids import new_id
 from chassis.problems import Conflict, NotAllowed, NotFound
 
 ORGANIZER, MODERATOR, MEMBER = "organizer", "moderator", "member"
+Audience = Literal["public", "group"]
 ROLES = (ORGANIZER, MODERATOR, MEMBER)
 SCOPES = ("local", "regional", "national", "virtual")
 """From the nearest to the widest: the ladder that a search climbs."""
@@ -84,7 +85,7 @@ class Group:
         return self.visibility == "public" and not self.archived
 
     @property
-    def audience(self) -> str:
+    def audience(self) -> Audience:
         """Who may read the messages about it."""
         return "public" if self.visibility == "public" else "group"
 
@@ -110,7 +111,7 @@ CHANGEABLE = (
 
 
 def found(wanted: Mapping[str, Any], slug: str, founder: str, now: datetime) -> Group:
-    """A new group from valid fields (CHANGEABLE), with the person of handle `founder` as its only member and organizer."""
+    """A new group from valid fields (CHANGEABLE); the person of handle `founder` is its only member and organizer."""
     return Group(
         id=new_id("grp"),
         slug=slug,
@@ -121,15 +122,19 @@ def found(wanted: Mapping[str, Any], slug: str, founder: str, now: datetime) -> 
         updated_at=now,
         version=1,
         viewer=Viewer(ORGANIZER, "active"),
-        **{name: wanted.get(name) for name in CHANGEABLE},
+        **_taken(wanted, CHANGEABLE),
     )
+
+
+def _taken(wanted: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: wanted.get(name) for name in names}
 
 
 def slugs(name: str, visibility: str) -> Iterator[str]:
     """Slugs for a group of this name, the nicest first, without end.
 
-    Those of groups that not everybody may find are never plain, so that they can neither be guessed, nor does a plain one
-    that is taken give one away.
+    Those of groups that not everybody may find are never plain, so that they can neither be guessed, nor does a plain
+    one that is taken give one away.
     """
     plain = slug_of(name)
     if plain and visibility == "public" and len(plain) > 2:
@@ -141,7 +146,7 @@ def slugs(name: str, visibility: str) -> Iterator[str]:
 
 
 def slug_of(name: str) -> str:
-    """The letters and digits of a name that ASCII has, in words joined by hyphens, at most 60 characters; maybe none."""
+    """The ASCII letters and digits of a name, its words joined by hyphens, at most 60 characters; maybe none."""
     decomposed = unicodedata.normalize("NFKD", name).casefold()
     bare = "".join(char for char in decomposed if not unicodedata.combining(char))
     return re.sub(r"[^a-z0-9]+", "-", bare).strip("-")[:60].strip("-")
@@ -157,8 +162,7 @@ def change(group: Group, wanted: Mapping[str, Any], now: datetime) -> tuple[Grou
     changed = [name for name in CHANGEABLE if getattr(group, name) != wanted.get(name)]
     if not changed:
         return group, []
-    new = {name: wanted.get(name) for name in changed}
-    return replace(group, **new, updated_at=now, version=group.version + 1), changed
+    return replace(group, **_taken(wanted, changed), updated_at=now, version=group.version + 1), changed
 
 
 def farewell(before: Group, after: Group) -> Group | None:

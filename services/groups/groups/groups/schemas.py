@@ -156,8 +156,8 @@ class GroupFounded(Message):
 class GroupUpdated(Message):
     """An organizer changed a group.
 
-    When a public group stops being public, the last message that the public reads of it shows the group as it was, but for
-    its `visibility`.
+    When a public group stops being public, the last message that the public reads of it shows the group as it was, but
+    for its `visibility`.
     """
 
     type = "groups.group.updated.v1"

@@ -41,12 +41,12 @@ class Groups(Repository):
         return self.documents.find_one({"slug": slug}, {"_id": 1}, session=self.session) is not None
 
     def seen_by(self, reference: str, person: str | None) -> Group | None:
-        """The group with this id or slug, with what the person is in it, or None. One round trip: the most asked-for query."""
+        """The group with this id or slug, with what the person is in it, or None. In one round trip: the hot path."""
         by = "_id" if reference.startswith("grp_") else "slug"
         if person is None:
             found = self.documents.find_one({by: reference}, session=self.session)
-            return found and group_of(found)
-        pipeline = [
+            return group_of(found) if found else None
+        pipeline: list[dict[str, Any]] = [
             {"$match": {by: reference}},
             {"$set": {"viewer": {"$concat": ["$_id", ":", person]}}},
             {"$lookup": {"from": "members", "localField": "viewer", "foreignField": "_id", "as": "viewer"}},
@@ -76,4 +76,4 @@ def document_of(group: Group) -> dict[str, Any]:
 def group_of(document: Mapping[str, Any], membership: Mapping[str, Any] | None = None) -> Group:
     """The group that a document keeps, with what the caller is in it."""
     viewer = Viewer(membership["role"], membership["status"]) if membership else None
-    return Group(document["_id"], *[document[name] for name in _PLAIN], viewer)
+    return Group(id=document["_id"], viewer=viewer, **{name: document[name] for name in _PLAIN})

@@ -1,7 +1,8 @@
 """Interests in MongoDB: how many public groups and people have each.
 
-Everybody founds groups for the same few interests, so counts that were written with every group would be what all transactions
-collide on. Each writes down its change instead, as a document of its own; whoever reads the counts adds up what is new first.
+Everybody founds groups for the same few interests, so counts that were written with every group would be what all
+transactions collide on. Each writes down its change instead, as a document of its own; whoever reads the counts adds up
+what is new first.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Interests(Repository):
         self.documents.delete_many({"_id": {"$in": list(totals)}, "used": {"$lte": 0}}, session=self.session)
 
     def most_used(self, prefix: str, after: tuple[int, str] | None, limit: int) -> list[dict[str, Any]]:
-        """Interests that begin with a prefix, most used first, from after a place on: `{name, groups, people, used}`."""
+        """Interests that begin with a prefix, most used first, from after a place on: `{name, groups, people}`."""
         wanted = {"_id": {"$regex": "^" + re.escape(prefix)}} if prefix else {}
         found = self.documents.find({"$and": [wanted, beyond(ORDER, after)]}, session=self.session)
         return [{**one, "name": one["_id"]} for one in found.sort(ORDER).limit(limit)]

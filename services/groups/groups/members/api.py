@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from chassis.endpoints import ANYONE, SIGNED_IN, Answer, Call, endpoint
+from chassis.messages import Message
 from chassis.problems import NotAllowed, NotFound
 from chassis.schemas import Page
 from groups.groups.api import archive
@@ -73,7 +74,8 @@ class MembersApi:
     def list_members(self, call: Call, group: str, query: dict[str, Any]) -> Page:
         """Who is in a group: organizers, moderators, members, each in the order they joined.
 
-        Everybody sees the members of a public group, members those of others, organizers and moderators who waits or is banned.
+        Everybody sees the members of a public group, members those of others; organizers and moderators see who
+        waits or is banned.
         """
         seen = check_visible(self.store.groups.seen_by(group, call.person and call.person.id))
         if seen.visibility != "public" and seen.role is None:
@@ -102,9 +104,11 @@ class MembersApi:
             seen, person, before = self._member(tx, call, group, handle)
             check_role(seen, ORGANIZER, *((MODERATOR,) if "status" in body else ()))
             if "status" in body:
-                after, kind = model.approve(before, call.now), MemberJoined
+                kind: type[Message] = MemberJoined
+                after = model.approve(before, call.now)
             else:
-                after, kind = model.change_role(seen, person, before, body["role"]), MemberRoleChanged
+                kind = MemberRoleChanged
+                after = model.change_role(seen, person, before, body["role"])
             if after != before:
                 counted = model.counting(seen, person, before, after)
                 tx.members.save(after)
@@ -145,7 +149,7 @@ class MembersApi:
     # -- parts of the above
 
     def _member(self, tx: Any, call: Call, group: str, handle: str) -> tuple[Group, Person, model.Membership]:
-        """The group, the person with this handle (`me` is the caller) and their membership. Raises NotFound, NotAllowed."""
+        """The group, the person with this handle (or `me`) and their membership. Raises NotFound, NotAllowed."""
         seen = check_visible(tx.groups.seen_by(group, call.caller.id))
         mine = handle in (ME, call.caller.handle)
         if not mine:

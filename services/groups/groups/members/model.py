@@ -102,7 +102,7 @@ def approve(membership: Membership, now: datetime) -> Membership:
 
 
 def change_role(group: Group, person: Person, membership: Membership, role: str) -> Membership:
-    """The membership in another role. Raises NotFound for who is not in, LastOrganizer when nobody would be left as one."""
+    """The membership in another role. Raises NotFound for who is not in, LastOrganizer for the last of them."""
     if membership.status != ACTIVE:
         raise NotFound("Nobody with this handle is in the group.")
     if role != ORGANIZER:
@@ -133,7 +133,7 @@ def end(membership: Membership, ban: bool, reason: str | None, now: datetime) ->
 
 
 def counting(group: Group, person: Person, before: Membership | None, after: Membership | None) -> Group:
-    """The group one version on, with its count and organizers right after a membership changed (None: there is none)."""
+    """The group one version on, as a change of a membership (None: there is none) leaves its count and organizers."""
     was, is_in = (one is not None and one.status == ACTIVE for one in (before, after))
     organizes = is_in and after is not None and after.role == ORGANIZER
     organizers = [handle for handle in group.organizers if handle != person.handle]
@@ -144,10 +144,10 @@ def counting(group: Group, person: Person, before: Membership | None, after: Mem
 
 def seen_as(group: Group, membership: Membership | None) -> Group:
     """The group as its viewer sees it after their own membership became this one."""
-    return replace(group, viewer=membership and Viewer(membership.role, membership.status))
+    return replace(group, viewer=Viewer(membership.role, membership.status) if membership else None)
 
 
 def successor(memberships: Iterable[Membership]) -> Membership | None:
-    """Who takes over when the last organizer is gone: the longest-serving moderator, else the longest-serving member."""
+    """Who follows the last organizer: the longest-serving moderator, else the longest-serving member, else None."""
     active = [one for one in memberships if one.status == ACTIVE]
     return min(active, key=lambda one: (RANK[one.role], one.joined_at, one.person), default=None)

@@ -156,7 +156,7 @@ class MemberBanned(Message):
 
 
 class MemberRoleChanged(Message):
-    """A member has another role in a group: `role`. Without `by`, it fell to them because the last organizer is gone."""
+    """A member has another role in a group: `role`. Without `by`, it fell to them as the last organizer is gone."""
 
     type = "groups.member.role_changed.v1"
     data = MemberData
@@ -181,7 +181,7 @@ class JoinDeclined(Message):
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Somebody's coming, going or changing in a group, from which its message is made. Takes the version of the group."""
+    """Somebody's coming, going or changing in a group, of which a message tells. It takes the group's version."""
 
     group: Group
     person: Person

@@ -22,7 +22,7 @@ Place = tuple[int, datetime, str]
 
 
 class Members(Repository):
-    """Memberships by group and person (`_id` is both), by group in the order of lists, and by person, the newest first."""
+    """Memberships by group and person (`_id` is both), by group in the order of lists, by person the newest first."""
 
     collection = "members"
     indexes = (
@@ -42,7 +42,7 @@ class Members(Repository):
     def find(self, group: str, person: str) -> Membership | None:
         """The membership of a person in a group, whatever its status, or None."""
         found = self.documents.find_one({"_id": f"{group}:{person}"}, session=self.session)
-        return found and _membership(found)
+        return _membership(found) if found else None
 
     def viewers(self, groups: Iterable[str], person: str) -> dict[str, Viewer]:
         """What a person is in each of these groups, by group."""
@@ -51,7 +51,7 @@ class Members(Repository):
         return {one["group"]: Viewer(one["role"], one["status"]) for one in found}
 
     def of_group(self, group: str, status: str, role: str | None, after: Place | None, limit: int) -> list[Membership]:
-        """Memberships of a group: organizers, moderators, members, each in the order they joined, from after a place on."""
+        """Organizers, moderators, members of a group, each in the order they joined, from after a place on."""
         wanted = {"group": group, "status": status, **({"rank": RANK[role]} if role else {})}
         found = self.documents.find({"$and": [wanted, beyond(OF_GROUP, after)]}, session=self.session)
         return [_membership(one) for one in found.sort(OF_GROUP).limit(limit)]
@@ -68,4 +68,5 @@ class Members(Repository):
 
 
 def _membership(document: dict[str, Any]) -> Membership:
-    return Membership(**{name: document.get(name) for name in Membership.__slots__})
+    values: dict[str, Any] = {name: document.get(name) for name in Membership.__slots__}
+    return Membership(**values)

@@ -54,7 +54,7 @@ class PeopleApi:
     @endpoint("GET", "/v1/me", returns=OwnPerson, access=SIGNED_IN)
     def read_me(self, call: Call) -> model.Person:
         """The caller's own profile."""
-        return self.store.people.get(call.caller.id)  # type: ignore[no-any-return]
+        return self.store.people.get(call.caller.id)
 
     @endpoint("PATCH", "/v1/me", body=PersonPatch, returns=OwnPerson, access=SIGNED_IN)
     def change_me(self, call: Call, body: dict[str, Any]) -> model.Person:
@@ -73,8 +73,8 @@ class PeopleApi:
     def erase_me(self, call: Call) -> None:
         """Erase the caller: profile, sessions, tokens and memberships are gone, here at once, elsewhere soon.
 
-        A group that would be left without an organizer passes to its longest-serving moderator, else to its longest-serving
-        member, else it is archived.
+        A group that would be left without an organizer passes to its longest-serving moderator, else to its
+        longest-serving member, else it is archived.
         """
         with self.store.transaction(call) as tx:
             person = tx.people.get(call.caller.id)
@@ -102,7 +102,7 @@ class PeopleApi:
     @endpoint("GET", "/v1/people/{handle}", returns=PublicPerson, access=ANYONE)
     def read_person(self, call: Call, handle: str) -> model.Person:
         """A person's public profile, by handle."""
-        return self.store.people.by_handle(handle)  # type: ignore[no-any-return]
+        return self.store.people.by_handle(handle)
 
 
 def _told(kind: Any, person: model.Person, before: model.Person | None = None) -> Any:

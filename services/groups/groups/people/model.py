@@ -81,7 +81,7 @@ def change(person: Person, wanted: Mapping[str, Any], now: datetime) -> Person:
     """The person with all of CHANGEABLE as `wanted` says, one version on; the same person when that changes nothing."""
     if all(getattr(person, name) == wanted.get(name) for name in CHANGEABLE):
         return person
-    new = {name: wanted.get(name) for name in CHANGEABLE}
+    new: dict[str, Any] = {name: wanted.get(name) for name in CHANGEABLE}
     return replace(person, **new, updated_at=now, version=person.version + 1)
 
 

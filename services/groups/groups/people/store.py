@@ -74,7 +74,7 @@ class People(Repository):
     def with_password(self, handle: str) -> tuple[Person, str] | None:
         """The person with this handle and the hash of their password, or None."""
         found = self.documents.find_one({"handle": handle}, {"held": 0}, session=self.session)
-        return found and (_person(found), found["password"])
+        return (_person(found), found["password"]) if found else None
 
     def set_password(self, identifier: str, password: str) -> None:
         """Keep the hash of a new password."""

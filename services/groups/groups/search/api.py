@@ -26,10 +26,10 @@ class SearchApi:
     def search_groups(self, call: Call, query: dict[str, Any]) -> Page:
         """Search groups: those that have all of the given interests, unless `match=any`.
 
-        With `near`, local and regional groups are found by distance and national ones by country: the given one, else the
-        caller's own. With `widen`, the search begins with local groups and goes on to regional, national and virtual ones
-        until it finds some; `scope_reached` says how far it went. A search that finds nothing answers with `nobody_yet`: how
-        many others watch for the same, and the groups that come closest.
+        With `near`, local and regional groups are found by distance and national ones by country: the given one, else
+        the caller's own. With `widen`, the search begins with local groups and goes on to regional, national and
+        virtual ones until it finds some; `scope_reached` says how far it went. A search that finds nothing answers with
+        `nobody_yet`: how many others watch for the same, and the groups that come closest.
         """
         search = self._search(call, query)
         steps = dict(model.ladder(search)) if query["widen"] else {WHOLE: search}
@@ -43,12 +43,11 @@ class SearchApi:
             model.check_place(step, after)
             if found := self.store.listed_groups.search(step, after, query["limit"] + 1):
                 break
-        page = Page.cut(found, query["limit"], lambda one: [reached, one[1]])
+        more: dict[str, Any] = {"scope_reached": reached} if query["widen"] else {}
+        if not found and begin is None:
+            more["nobody_yet"] = self._nobody_yet(call, search)
+        page = Page.cut(found, query["limit"], lambda one: [reached, one[1]], **more)
         page.items = self._shown(call, search, (group for group, _ in page.items))
-        if query["widen"]:
-            page.scope_reached = reached
-        if not page.items and begin is None:
-            page.nobody_yet = self._nobody_yet(call, search)
         return page
 
     def _search(self, call: Call, query: dict[str, Any]) -> model.Search:

@@ -99,7 +99,7 @@ def check_place(search: Search, place: Sequence[Any] | None) -> None:
 
 
 def words(*texts: str) -> list[str]:
-    """The words by which texts in any language are found: without case and accents; scripts without spaces by their pairs."""
+    """The words by which texts in any language are found: no case, no accents; scripts without spaces in pairs."""
     found: dict[str, None] = {}
     for text in texts:
         decomposed = unicodedata.normalize("NFKD", text).casefold()

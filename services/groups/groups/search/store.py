@@ -1,4 +1,4 @@
-"""The queries of search. Each takes its matches from an index; those in an order that an index has need no sorting either."""
+"""The queries of search. Each takes its matches from an index; what no distance or rank decides comes sorted."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _of_scopes(scopes: Sequence[str]) -> dict[str, Any]:
 
 
 def _in_reach(search: Search) -> dict[str, Any]:
-    """Local and regional groups within their reach, national ones in the country; virtual ones only if they are asked for."""
+    """Local and regional groups within their reach, national ones in the country; virtual ones if asked for."""
     assert search.near is not None
     lat, lon = search.near
     scopes = search.scopes or ("local", "regional", "national")

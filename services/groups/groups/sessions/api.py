@@ -1,4 +1,4 @@
-"""Endpoints for signing in, staying signed in and signing out, and for the gateway, which asks who a token speaks for."""
+"""Endpoints for signing in, staying so and signing out, and for the gateway, which asks who a token speaks for."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class SessionsApi:
     def refresh_session(self, call: Call, body: dict[str, Any]) -> dict[str, Any]:
         """Go on with a session: new tokens for a refresh token.
 
-        The refresh token is spent by this. A spent one that is used again ends the whole session. Send an `Idempotency-Key`,
-        and the same request can be repeated when its answer was lost.
+        The refresh token is spent by this. A spent one that is used again ends the whole session. Send an
+        `Idempotency-Key`, and the same request can be repeated when its answer was lost.
         """
         try:
             with self.store.transaction(call) as tx:
@@ -100,12 +100,12 @@ class SessionsApi:
         if self.settings.rate_limits:
             attempts, until = self.store.attempts.count(handle, call.now)
             model.check_attempts(attempts, until, call.now, self.settings.sign_ins_per_handle)
-        person, kept = self.store.people.with_password(handle) or (None, None)
-        if not is_password(password, kept):
+        found: tuple[Person, str] | None = self.store.people.with_password(handle)
+        if not is_password(password, found and found[1]) or found is None:
             raise model.WrongCredentials()
         if self.settings.rate_limits:
             self.store.attempts.forget(handle)
-        return person
+        return found[0]
 
     def _go_on(self, tx: Any, call: Call, person: Person, session: model.Session) -> dict[str, Any]:
         """Keep the session with a new refresh token, and show both tokens."""

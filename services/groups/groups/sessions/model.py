@@ -1,4 +1,4 @@
-"""The rules about sessions: how long they last, how their refresh tokens rotate, and how often one may try to sign in."""
+"""The rules about sessions: how long they last, how refresh tokens rotate, how often one may try to sign in."""
 
 from __future__ import annotations
 
@@ -21,8 +21,16 @@ class WrongCredentials(AuthenticationRequired):
         super().__init__("Handle and password do not belong together.")
 
 
+class TooManyAttempts(TooManyRequests):
+    """429: a handle was tried too often, whoever tried it."""
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        super().__init__("Too many attempts to sign in with this handle. Wait before you try again.")
+        self.extra_headers = headers
+
+
 class SpentToken(AuthenticationRequired):
-    """401: a refresh token was used again, so whoever holds its successor may not be its person: the session has to end."""
+    """401: a refresh token was used again, so its successor may be in false hands: the session has to end."""
 
     def __init__(self, session: str) -> None:
         super().__init__("This refresh token was used before, so its session has ended. Sign in again.")
@@ -71,7 +79,7 @@ def refresh_token_of(session: Session, secret: str) -> RefreshToken:
 
 
 def refresh(session: Session | None, token: RefreshToken | None, now: datetime, lasts: timedelta) -> Session:
-    """The session as it goes on by this token. Raises SpentToken, or AuthenticationRequired when one of them has ended."""
+    """The session as it goes on by this token. Raises SpentToken, or AuthenticationRequired when it has ended."""
     if session is None or token is None or min(session.expires_at, token.expires_at) <= now:
         raise AuthenticationRequired("This refresh token is not valid any more. Sign in again.")
     if token.spent:
@@ -80,14 +88,14 @@ def refresh(session: Session | None, token: RefreshToken | None, now: datetime, 
 
 
 def check_attempts(attempts: int, until: datetime, now: datetime, allowed: int) -> None:
-    """Raises TooManyRequests when there were more attempts to sign in, in a span that ends at `until`, than allowed."""
+    """Raises TooManyAttempts when there were more attempts to sign in, in a span that ends at `until`, than allowed."""
     if attempts <= allowed:
         return
     seconds = max(1, math.ceil((until - now).total_seconds()))
-    problem = TooManyRequests("Too many attempts to sign in with this handle. Wait before you try again.")
-    problem.extra_headers = {
-        "Retry-After": str(seconds),
-        "RateLimit-Policy": f'"sign-in";q={allowed};w={int(ATTEMPTS_WITHIN.total_seconds())}',
-        "RateLimit": f'"sign-in";r=0;t={seconds}',
-    }
-    raise problem
+    raise TooManyAttempts(
+        {
+            "Retry-After": str(seconds),
+            "RateLimit-Policy": f'"sign-in";q={allowed};w={int(ATTEMPTS_WITHIN.total_seconds())}',
+            "RateLimit": f'"sign-in";r=0;t={seconds}',
+        }
+    )

@@ -26,7 +26,7 @@ class Sessions(Repository):
     def find(self, identifier: str) -> Session | None:
         """The session, or None when it has ended."""
         found = self.documents.find_one({"_id": identifier}, session=self.session)
-        return found and Session(**_values(found))
+        return Session(**_values(found)) if found else None
 
     def of(self, person: str) -> list[Session]:
         """All sessions of a person, the oldest first."""
@@ -55,10 +55,10 @@ class RefreshTokens(Repository):
     def find(self, secret: str) -> RefreshToken | None:
         """The token that this secret is, or None."""
         found = self.documents.find_one({"_id": hash_of(secret)}, session=self.session)
-        return found and RefreshToken(**_values(found))
+        return RefreshToken(**_values(found)) if found else None
 
     def spend(self, token: RefreshToken) -> None:
-        """Note that it was used. Of two transactions that do so at the same time, one begins again and sees it spent."""
+        """Note that it was used. Of two transactions that do so at once, one begins again and sees it spent."""
         self.documents.update_one({"_id": token.id}, {"$set": {"spent": True}}, session=self.session)
 
 

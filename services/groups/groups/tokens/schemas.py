@@ -17,7 +17,7 @@ class Scopes(fields.List):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(fields.String(validate=validate.OneOf(SCOPES)), validate=validate.Length(1, 3), **kwargs)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[str]:
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
         return list(dict.fromkeys(super()._deserialize(value, attr, data, **kwargs)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from pymongo import ASCENDING, IndexModel
 
@@ -51,5 +52,5 @@ class Tokens(Repository):
         self.documents.delete_many({"person": person}, session=self.session)
 
 
-def _token(document: dict) -> Token:  # type: ignore[type-arg]
+def _token(document: dict[str, Any]) -> Token:
     return Token(id=document["_id"], **{name: document[name] for name in Token.__slots__ if name != "id"})
