@@ -1,0 +1,170 @@
+"""A whole Common Ground for tests: the gateway and the three services as real processes on a real broker and database."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import amqp
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from chassis import topology
+from chassis.connection import connect
+from chassis.nodes import HOST, MongoDB, Process, RabbitMQ, free_port
+from chassis.testing import SERVICES, StartProcess, wait_ready
+from people import Answer, Door, Person, called
+
+GATEWAY = "gateway"
+ROOT = Path(__file__).parents[1]
+
+
+class CommonGround:
+    """The four processes, by name (`groups`, `events`, `notifications`, `gateway`), and those that are added to them."""
+
+    def __init__(
+        self, broker: RabbitMQ, database: MongoDB, mongo_uris: Mapping[str, str], start_process: StartProcess
+    ) -> None:
+        """`mongo_uris` are the addresses of the services' databases."""
+        self.broker, self.database, self.mongo_uris = broker, database, mongo_uris
+        self._start_process = start_process
+        self._signing_key = _signing_key()
+        self._ports = {name: free_port() for name in (*SERVICES, GATEWAY)}
+        self.processes: dict[str, Process] = {}
+        self.door = Door(HOST, self._ports[GATEWAY])
+
+    # -- processes
+
+    def start(self) -> None:
+        """Start all four side by side, and wait until each is ready."""
+        for name in (*SERVICES, GATEWAY):
+            self.launch(name)
+        for name in (*SERVICES, GATEWAY):
+            self.wait_ready(name)
+
+    def launch(self, name: str) -> Process:
+        """Start one of the four, or start it again."""
+        process = self.processes[name] = self._start_process([sys.executable, "-m", name], self._settings(name))
+        return process
+
+    def wait_ready(self, name: str) -> None:
+        """Wait until one of the four waits for nothing. Raises NodeError."""
+        wait_ready(self.processes[name], self.health(name))
+
+    def restart(self, name: str) -> None:
+        """End one of the four if it runs, start it, and wait until it is ready."""
+        self.processes[name].stop()
+        self.launch(name)
+        self.wait_ready(name)
+
+    def add(self, name: str, **settings: str) -> tuple[Process, str]:
+        """Start one more process of a service, or one more gateway, with other settings.
+
+        Gives the process, which is ready, and its own address.
+        """
+        own = {**self._settings(name), **settings}
+        port = str(free_port())
+        own["CG_HTTP_PORT" if name == GATEWAY else "CG_HEALTH_PORT"] = port
+        process = self._start_process([sys.executable, "-m", name], own)
+        address = f"http://{HOST}:{port}"
+        wait_ready(process, f"{address}/health/{'live' if name == GATEWAY else 'ready'}")
+        return process, address
+
+    def health(self, name: str) -> str:
+        """The address that answers 200 when one of the four is ready."""
+        return f"http://{HOST}:{self._ports[name]}/health/ready"
+
+    def _settings(self, name: str) -> dict[str, str]:
+        settings = {"CG_AMQP_URI": self.broker.uri_for(name), "CG_RATE_LIMITS": "off", "CG_LOG_LEVEL": "WARNING"}
+        if name == GATEWAY:
+            own = {"CG_HTTP_HOST": HOST, "CG_HTTP_PORT": str(self._ports[name]), "CG_SERVICES": ",".join(SERVICES)}
+            return settings | own | {"CG_HEALTH_PORT": "0", "CG_ACCESS_LOG": "off"}
+        settings |= {"CG_MONGO_URI": self.mongo_uris[name], "CG_HEALTH_PORT": str(self._ports[name])}
+        if name == "groups":
+            settings["CG_SIGNING_KEY"] = self._signing_key
+        return settings
+
+    # -- people
+
+    def person(self, name: str, **profile: Any) -> Person:
+        """Somebody called Ana, Ben, …, registered under a handle of their own and signed in."""
+        given = {**called(name), **profile}
+        registered = self.door.post("/v1/people", given)
+        assert registered.status == 201, registered
+        return self.sign_in(given["handle"], given["password"])
+
+    def sign_in(self, handle: str, password: str) -> Person:
+        """Sign somebody in who has registered."""
+        session = self.door.post("/v1/sessions", {"handle": handle, "password": password})
+        assert session.status == 201, session
+        return Person(self.door, session.json(), password)
+
+    # -- what stands behind the door
+
+    def store(self, service: str) -> Database[Any]:
+        """The database of a service, to see what is in it."""
+        client: MongoClient[Any] = MongoClient(self.mongo_uris[service], tz_aware=True)
+        return client.get_default_database()
+
+    def waiting(self) -> dict[str, int]:
+        """What is on its way: messages in outboxes and in the services' queues, by name; nothing that is empty."""
+        found = {}
+        for service in SERVICES:
+            with MongoClient(self.mongo_uris[service]) as client:
+                found[f"{service} outbox"] = client.get_default_database()["outbox"].count_documents({})
+        with closing(connect(self.broker.uri, "test")) as connection:
+            for name in queues():
+                found[name] = _ready_and_unacked(connection, name)
+        return {name: count for name, count in found.items() if count}
+
+
+def queues() -> list[str]:
+    """The names of the services' own queues: inbox, retry, parked."""
+    return [one.name for service in SERVICES for one in topology.queues_of(service)]
+
+
+def _ready_and_unacked(connection: Any, queue: str) -> int:
+    channel = connection.channel()
+    try:
+        found: int = channel.queue_declare(queue, passive=True).message_count
+    except amqp.NotFound:
+        return 0  # a service that listens to nothing has none
+    channel.close()
+    return found
+
+
+def declare_topology(broker: RabbitMQ) -> None:
+    """Declare what is shared on a broker, by the operator's command."""
+    command = [sys.executable, "-W", "ignore", "-m", "chassis", "topology", *SERVICES]
+    subprocess.run(command, env={"CG_AMQP_URI": broker.uri}, check=True, timeout=60)
+
+
+def forget_queues(broker: RabbitMQ) -> None:
+    """Remove the services' queues, with what others left in them."""
+    with closing(connect(broker.uri, "test")) as connection:
+        channel = connection.channel()
+        for name in queues():
+            channel.queue_delete(name)
+
+
+def eventually(find: Callable[[], Any], what: str, seconds: float = 10) -> Any:
+    """What `find` gives as soon as it gives something true. Raises AssertionError when that does not come in time."""
+    deadline = time.monotonic() + seconds
+    while not (found := find()):
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
+        time.sleep(0.02)
+    return found
+
+
+def _signing_key() -> str:
+    """A new private key for access tokens (ES256), as PEM."""
+    form, none = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(serialization.Encoding.PEM, form, none).decode()

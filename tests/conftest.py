@@ -1,0 +1,78 @@
+"""What the tests that cross services share: one running Common Ground, people in it, and systems that listen."""
+
+import secrets
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from chassis.nodes import MongoDB, Process, RabbitMQ
+from chassis.testing import PROCESSES, SERVICES, process_starter
+from commonground import CommonGround, declare_topology, forget_queues
+from people import Door, Person
+from subscriber import Subscriber
+
+
+@pytest.fixture(scope="session")
+def session_platform(
+    broker: RabbitMQ, database: MongoDB, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[CommonGround]:
+    """The platform of the whole run; ask for `platform` instead."""
+    declare_topology(broker)
+    forget_queues(broker)
+    names = {service: f"platform_{service}_{secrets.token_hex(3)}" for service in SERVICES}
+    uris = {service: database.add_database(name, secrets.token_hex(8)) for service, name in names.items()}
+    processes: list[Process] = []
+    running = CommonGround(broker, database, uris, process_starter(tmp_path_factory.mktemp("platform"), processes))
+    try:
+        running.start()
+        yield running
+    finally:
+        for process in reversed(processes):
+            process.kill()
+        forget_queues(broker)
+        for name in names.values():
+            database.drop_database(name)
+
+
+@pytest.fixture
+def platform(session_platform: CommonGround, request: pytest.FixtureRequest) -> CommonGround:
+    """A Common Ground that the tests share: they leave it running, and use people and groups of their own."""
+    request.node.stash[PROCESSES] = list(session_platform.processes.values())
+    return session_platform
+
+
+@pytest.fixture
+def http(platform: CommonGround) -> Door:
+    """The gateway, for somebody who is not signed in."""
+    return platform.door
+
+
+@pytest.fixture
+def person(platform: CommonGround) -> Callable[..., Person]:
+    """Have somebody register and sign in: `ana = person("ana")`."""
+    return platform.person
+
+
+@pytest.fixture
+def subscribe(platform: CommonGround) -> Iterator[Callable[..., Subscriber]]:
+    """Subscribe as another system does, to public messages, or as one that is trusted with all.
+
+    `subscribe("groups.#")`, `subscribe("#", trusted=True)`, `subscribe(log="commonground.public.log", offset="first")`.
+    """
+    started: list[Subscriber] = []
+
+    def start(routing_key: str = "#", *, trusted: bool = False, log: str | None = None, offset: str = "first") -> Subscriber:
+        account = "warehouse" if trusted else "newsletter"
+        uri = platform.broker.uri_for(account)
+        if log is not None:
+            one = Subscriber(uri, account, None, stream=log, offset=offset)
+        else:
+            exchange = "commonground.messages" if trusted else "commonground.public"
+            one = Subscriber(uri, account, exchange, routing_key)
+        one.__enter__()
+        started.append(one)
+        return one
+
+    yield start
+    for one in started:
+        one.__exit__(None, None, None)

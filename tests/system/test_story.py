@@ -1,0 +1,26 @@
+"""The story of Ana, Ben, Chris and Dora goes as it is told to newcomers."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+STORY = Path(__file__).parents[2] / "deploy" / "local" / "story.py"
+
+
+@pytest.fixture
+def story(monkeypatch):
+    """The program that `make story` runs; its people have another password here than on the machine's own stack."""
+    spec = importlib.util.spec_from_file_location("story", STORY)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "password", lambda: "correct horse battery")
+    return module
+
+
+def test_the_story_goes_as_promised_and_can_be_told_again(story, http, capsys):
+    for _ in range(2):
+        story.tell(http.address)
+        told = capsys.readouterr().out
+        assert "Dora  is in, at once" in told
+        assert told.rstrip().endswith("2 of 2 seats taken, 0 waiting. See you there.")
