@@ -255,7 +255,7 @@ def as_seen(
         **as_told(event, now),
         "join_url": event.join_url if inside else None,
         "viewer": viewer,
-        "notes": event.notes,
+        **({"notes": event.notes} if event.notes else {}),
     }
 
 
