@@ -63,6 +63,26 @@ def test_nodes_listen_on_the_loopback_only(broker: RabbitMQ, database: MongoDB) 
     assert listening(database.pid) == {f"127.0.0.1:{database.port}"}
 
 
+def test_a_broker_starts_no_epmd_that_would_outlive_it(broker: RabbitMQ) -> None:
+    _, env = broker.command()
+    # What the node does each minute, to have an epmd (rabbit_nodes_common:ensure_epmd).
+    starter = ["erl", "-boot", "no_dot_erlang", "-sname", "starter", "-noinput", "-s", "erlang", "halt"]
+    subprocess.run(starter, env=env, cwd=broker.data, capture_output=True)
+    assert "epmd" not in processes_at_home(broker.data)
+
+
+def processes_at_home(home: Path) -> list[str]:
+    """Give the names of the processes whose environment has this HOME."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"HOME={home}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                found.append((process / "comm").read_text().strip())
+        except OSError:
+            pass  # ended meanwhile, or is somebody else's
+    return found
+
+
 def test_two_brokers_run_side_by_side(broker: RabbitMQ, tmp_path: Path) -> None:
     with RabbitMQ(tmp_path, [operator_user("other")], dies_with_parent=True) as other:
         assert broker.port != other.port

@@ -247,9 +247,12 @@ class RabbitMQ:
             "RABBITMQ_SCHEDULER_BIND_TYPE": "u",
             # No epmd: it would listen for all nodes of the machine and outlive this one. A node alone needs none.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
-                f"-start_epmd false -erl_epmd_port {self.distribution_port} -sname {node}"
-                " -kernel inet_dist_use_interface {127,0,0,1}"
+                f"-erl_epmd_port {self.distribution_port} -sname {node} -kernel inet_dist_use_interface {{127,0,0,1}}"
             ),
+            # In the environment, because each minute the node starts another Erlang machine, which would start epmd.
+            "ERL_ZFLAGS": "-start_epmd false",
+            # Where no epmd is: the node shall not make itself known to the system's.
+            "ERL_EPMD_PORT": "0",
             # Has the script become the Erlang machine instead of a shell that waits for it: one process to signal.
             "RUNNING_UNDER_SYSTEMD": "true",
         }
