@@ -32,17 +32,21 @@ class WrongAnswer(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """A GET and what its answer must say: `expected` is the whole text, or members of a JSON object."""
+    """A request and what its answer must say: `expected` is the whole text, or members of a JSON object."""
 
     path: str
     expected: str | Mapping[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = "GET"
+    body: str = ""
 
     def wire(self, host: str) -> bytes:
         """The bytes of the request, HTTP/1.1."""
-        lines = [f"GET {self.path} HTTP/1.1", f"Host: {host}", "Accept: application/json"]
+        lines = [f"{self.method} {self.path} HTTP/1.1", f"Host: {host}", "Accept: application/json"]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
-        return "\r\n".join([*lines, "", ""]).encode()
+        if self.body:
+            lines.append(f"Content-Length: {len(self.body.encode())}")
+        return "\r\n".join([*lines, "", self.body]).encode()
 
     def check(self, head: bytes, body: bytes) -> None:
         """Compare an answer with what is expected. Raises WrongAnswer."""
@@ -84,7 +88,7 @@ def generate(
     """Load a server for `seconds` (after `warm_up` seconds that do not count) or `most` answers. Raises WrongAnswer."""
     job = {
         "port": port,
-        "requests": [[one.path, one.expected, dict(one.headers)] for one in requests],
+        "requests": [list(vars(one).values()) for one in requests],
         "seconds": seconds,
         "most": most,
         "warm_up": warm_up,
@@ -96,6 +100,42 @@ def generate(
     if done.returncode:
         raise WrongAnswer(done.stderr.strip().splitlines()[-1] if done.stderr else f"exit code {done.returncode}")
     return Measured(**json.loads(done.stdout))
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One answer to a burst: its status and body, and the seconds from the moment in which all were sent."""
+
+    status: int
+    body: bytes
+    seconds: float
+
+
+def burst(port: int, requests: Sequence[Request]) -> list[Answered]:
+    """Send requests in the same moment, each on a connection of its own, and wait for all answers, in their order."""
+    connections = [_Connection(port) for _ in requests]
+    wires = [one.wire(f"127.0.0.1:{port}") for one in requests]
+    answered: list[Answered | None] = [None] * len(requests)
+    poll = select.epoll()
+    by_fd = {one.socket.fileno(): number for number, one in enumerate(connections)}
+    for fd in by_fd:
+        poll.register(fd, select.EPOLLIN)
+    begun = time.perf_counter()
+    for connection, wire in zip(connections, wires, strict=True):
+        connection.ask(0, wire)
+    while None in answered:
+        ready = poll.poll(15)
+        if not ready:
+            raise WrongAnswer("No answer for 15 s.")
+        for fd, _ in ready:
+            number = by_fd[fd]
+            answer = connections[number].read()
+            if answer is not None:
+                head, body = answer
+                answered[number] = Answered(int(head.split(b" ", 2)[1]), body, time.perf_counter() - begun)
+    for connection in connections:
+        connection.socket.close()
+    return [one for one in answered if one is not None]
 
 
 class _Connection:

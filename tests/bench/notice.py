@@ -25,14 +25,11 @@ def measure(stage: Stage, *, quick: bool) -> Result:
     join(member, group)
     wait_until_heard(host, member, group)
     count = PER_SECOND * (3 if quick else 15)
-    look = _Look(port, member, count)
+    look = _Look(port, member)
     look.start()
     scheduled = _Schedule(port, host, group["id"], count)
     scheduled.run()
-    look.join(timeout=20)
-    missing = [one for one in scheduled.asked if one not in look.seen]
-    if missing:
-        raise RuntimeError(f"{len(missing)} of {count} events did not reach the inbox within 20 s.")
+    look.until_seen(set(scheduled.asked))
     from_asking = [look.seen[one] - asked for one, asked in scheduled.asked.items()]
     from_answer = [look.seen[one] - answered for one, answered in scheduled.answered.items()]
     return Result(
@@ -79,18 +76,27 @@ class _Schedule:
 class _Look(threading.Thread):
     """A member who looks at the first page of the inbox over and over, and notes when each event was first seen."""
 
-    def __init__(self, port: int, member: SignedIn, count: int) -> None:
+    def __init__(self, port: int, member: SignedIn) -> None:
         super().__init__(daemon=True)
-        self.api, self.count = Api(port, member.token), count
+        self.api = Api(port, member.token)
         self.seen: dict[str, float] = {}
         self.looks = 0
+        self.enough = threading.Event()
 
     def run(self) -> None:
-        while len(self.seen) < self.count:
+        while not self.enough.wait(LOOK_SECONDS):
             page = self.api.get("/v1/inbox")
             now = time.perf_counter()
             self.looks += 1
             for item in page["items"]:
-                if item["kind"] == "event.scheduled":
-                    self.seen.setdefault(item["subject"]["id"], now)
-            time.sleep(LOOK_SECONDS)
+                self.seen.setdefault(item["subject"]["id"], now)
+
+    def until_seen(self, events: set[str]) -> None:
+        """Look until all events have been seen, then no more. Raises RuntimeError when that takes too long."""
+        deadline = time.monotonic() + 20
+        while (missing := len(events - set(self.seen))) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.enough.set()
+        self.join()
+        if missing:
+            raise RuntimeError(f"{missing} of {len(events)} events did not reach the inbox within 20 s.")

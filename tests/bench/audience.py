@@ -1,0 +1,129 @@
+"""A notice to a group costs the same however many hear it, and an inbox reads as fast from a hundred groups as from one."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from chassis.ids import new_id
+from tests.bench.figures import Figure, Result, Target, ratio
+from tests.bench.load import Request
+from tests.bench.rounds import Server, take_turns
+from tests.bench.scene import (
+    SignedIn,
+    join,
+    multiply,
+    new_event,
+    new_group,
+    sign_up,
+    wait_until_heard,
+)
+from tests.bench.stage import SERVICES, Stage
+
+TITLE = "A notice to 100,000 members against one to 100; an inbox of 100 groups against one of one"
+FEW, MANY = 100, 100_000
+GROUPS, NOTICES = 100, 30
+
+
+def measure(stage: Stage, *, quick: bool) -> Result:
+    """Count what is written for one event in each group; then load two people's inboxes in turns."""
+    port = stage.platform.port
+    host, member = sign_up(port, "paula"), sign_up(port, "pete")
+    small = _group(stage, host, member, "A Hundred", FEW)
+    large = _group(stage, host, member, "A Hundred Thousand", 2_000 if quick else MANY)
+    writes = {name: _writes(stage, host, member, group) for name, group in (("few", small), ("many", large))}
+    one, hundred = _readers(stage, host)
+    take_turns(stage, [one, hundred], rounds=2 if quick else 6, seconds=1 if quick else 2, connections=1)
+    few, many = (sum(writes[name].values()) for name in ("few", "many"))
+    return Result(
+        figures=[
+            Figure(f"documents written for a notice to {FEW:,}", value=few),
+            Figure(f"documents written for a notice to {2_000 if quick else MANY:,}", value=many),
+            one.figure(),
+            hundred.figure(),
+        ],
+        targets=[
+            Target("documents written for many, beside those for few", many - few, 0, "exactly"),
+            Target("times the time for a page of one group's notices", ratio(one.rates, hundred.rates), 2, "at most"),
+        ],
+        details={"written": {name: dict(counted) for name, counted in writes.items()}},
+    )
+
+
+def _group(stage: Stage, host: SignedIn, member: SignedIn, name: str, members: int) -> dict[str, Any]:
+    """A group with so many members: two who really joined, the others kept as the services keep the second one."""
+    group: dict[str, Any] = host.api.post("/v1/groups", new_group(name, ["crowds", "bacon"]))
+    join(member, group)
+    wait_until_heard(host, member, group)
+    for service, collection in MEMBERSHIPS.items():
+        kept = stage.database(service)[collection]
+        [found] = [one for one in kept.find({}) if {member.id, group["id"]} <= set(_texts(one))]
+        multiply(kept, found, ({member.id: new_id("psn")} for _ in range(members - 2)))
+    stage.database("groups").groups.update_one({"_id": group["id"]}, {"$set": {"member_count": members}})
+    return group
+
+
+MEMBERSHIPS = {"groups": "members", "events": "memberships", "notifications": "standings"}
+
+
+def _texts(document: Mapping[str, Any]) -> list[str]:
+    return [value for value in document.values() if isinstance(value, str)]
+
+
+def _writes(stage: Stage, host: SignedIn, member: SignedIn, group: dict[str, Any]) -> Counter[str]:
+    """What the services write, by collection, from before an event is scheduled until its notice is read and all is quiet."""
+    begin = stage.client.admin.command("hello")["operationTime"]
+    soon = datetime.now() + timedelta(days=4)
+    event = host.api.post(f"/v1/groups/{group['id']}/events", new_event("All together", soon))["id"]
+    deadline = time.monotonic() + 30
+    while not any(item["subject"]["id"] == event for item in member.api.get("/v1/inbox")["items"]):
+        if time.monotonic() > deadline:
+            raise RuntimeError("The notice did not reach the inbox within 30 s.")
+        time.sleep(0.02)
+    while any(stage.database(service).outbox.find_one() for service in SERVICES):
+        time.sleep(0.02)
+    counted: Counter[str] = Counter()
+    for entry in stage.client.local["oplog.rs"].find({"ts": {"$gt": begin}}):
+        for one in entry["o"].get("applyOps", [entry]) if entry["op"] == "c" else [entry]:
+            if one["op"] in "iud" and _counts(one["ns"]):
+                counted[f"{one['op']} {one['ns']}"] += 1
+    return counted
+
+
+def _counts(namespace: str) -> bool:
+    """Whether writes there are made for a message: leases are renewed by the clock."""
+    database, _, collection = namespace.partition(".")
+    return database in SERVICES and collection != "leases"
+
+
+def _readers(stage: Stage, host: SignedIn) -> tuple[Server, Server]:
+    """Somebody in one group and somebody in a hundred, each group with more notices than a page has."""
+    port = stage.platform.port
+    one, hundred = sign_up(port, "rosa"), sign_up(port, "ruth")
+    group = host.api.post("/v1/groups", new_group("The First of Many", ["crowds"]))
+    for person in (one, hundred):
+        join(person, group)
+        wait_until_heard(host, person, group)
+    kept = stage.database("notifications")
+    [standing] = [found for found in kept.standings.find({"person": hundred.id}) if found["to"] == group["id"]]
+    [notice, *_] = [found for found in kept.notices.find({}) if found["kind"] == "event.scheduled" and found["group"]["id"] == group["id"]]
+    ids = [group["id"]] + [new_id("grp") for _ in range(GROUPS - 1)]
+    multiply(kept.standings, standing, ({group["id"]: other} for other in ids[1:]))
+    [known] = kept.groups.find({"_id": group["id"]})
+    multiply(kept.groups, known, ({group["id"]: other, group["slug"]: f"{group['slug']}-{other}"} for other in ids[1:]))
+    turns = ({group["id"]: ids[number % GROUPS], notice["_id"]: new_id("ntc")} for number in range(GROUPS * NOTICES))
+    multiply(kept.notices, {**notice, "at": datetime.now(notice["at"].tzinfo)}, turns)
+    return _reader("an inbox page from 1 group, one connection", port, one), _reader(
+        f"an inbox page from {GROUPS} groups, one connection", port, hundred
+    )
+
+
+def _reader(name: str, port: int, person: SignedIn) -> Server:
+    page = person.api.get("/v1/inbox")
+    if len(page["items"]) < 20:
+        raise RuntimeError(f"{person.handle}'s inbox has {len(page['items'])} notices on its first page, not 20.")
+    request = Request("/v1/inbox", {"items": page["items"]}, {"Authorization": f"Bearer {person.token}"})
+    return Server(name, port, [request], ())

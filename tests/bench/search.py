@@ -1,0 +1,116 @@
+"""A search for two interests among 100,000 groups, over HTTP, beside the bare PyMongo query for the same groups."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+from pymongo import DESCENDING
+
+from chassis.ids import new_id
+from groups.groups.store import document_of, group_of
+from tests.bench.client import Api
+from tests.bench.figures import Figure, Result, Target, latencies, percentile
+from tests.bench.scene import new_group, sign_up
+from tests.bench.stage import Stage
+
+TITLE = "A search for two interests among 100,000 groups, one caller"
+GROUPS, INTERESTS, PAGE = 100_000, 2_000, 20
+
+
+def measure(stage: Stage, *, quick: bool) -> Result:
+    """Ask for the same pairs of interests in turns: over HTTP, and the database itself."""
+    port = stage.platform.port
+    person = sign_up(port, "sam")
+    pairs = _fill(stage, person.api, 20_000 if quick else GROUPS)
+    kept = stage.database("groups").groups
+    api = Api(port, person.token)
+
+    def bare(pair: tuple[str, str]) -> list[str]:
+        wanted = {"listed": True, "interests": {"$all": list(pair)}}
+        found = kept.find(wanted).sort([("member_count", DESCENDING), ("_id", DESCENDING)]).limit(PAGE + 1)
+        return [one["_id"] for one in found][:PAGE]
+
+    def ours(pair: tuple[str, str]) -> list[str]:
+        query = urlencode([("interest", pair[0]), ("interest", pair[1])])
+        return [one["id"] for one in api.get(f"/v1/groups?{query}")["items"]]
+
+    times: dict[str, list[float]] = {"bare": [], "ours": []}
+    ratios = []
+    for number in range(3 if quick else 9):
+        turn = random.Random(number).sample(pairs, 100 if quick else 200)
+        round_of = {"bare": _timed(bare, turn), "ours": _timed(ours, turn)}
+        if round_of["bare"][1] != round_of["ours"][1]:
+            raise RuntimeError("The search and the bare query found different groups.")
+        if number:  # the first round warms up
+            for name in times:
+                times[name] += round_of[name][0]
+            ratios.append(percentile(round_of["ours"][0], 99) / percentile(round_of["bare"][0], 99))
+    plans = _plans(stage, lambda: [ours(pair) for pair in pairs[:50]])
+    return Result(
+        figures=[
+            latencies("bare PyMongo query", times["bare"]),
+            latencies("Common Ground: GET /v1/groups?interest=…&interest=…", times["ours"]),
+            Figure("documents read for a page of 20, p50", value=percentile([one["docs"] for one in plans], 50)),
+        ],
+        targets=[
+            Target("times the bare query's p99", statistics.median(ratios), 3, "at most"),
+            Target("searches that used an index", 100 * _share(plans), 100, "exactly", "%"),
+        ],
+        details={"plans": sorted({one["plan"] for one in plans})},
+    )
+
+
+def _fill(stage: Stage, api: Api, count: int) -> list[tuple[str, str]]:
+    """Groups with interests as people have them, few of them in many groups; gives pairs that stand together in some group."""
+    chance = random.Random(42)
+    names = [f"interest {number}" for number in range(INTERESTS)]
+    weights = [1 / (number + 1) for number in range(INTERESTS)]
+    first = api.post("/v1/groups", new_group("One of Many", names[:2]))
+    kept = stage.database("groups").groups
+    found = kept.find_one({"_id": first["id"]})
+    assert found is not None
+    group = group_of(found)
+    pairs: set[tuple[str, str]] = set()
+    for start in range(0, count, 10_000):
+        documents = []
+        for number in range(start, start + 10_000):
+            interests = list(dict.fromkeys(chance.choices(names, weights, k=chance.randint(2, 6))))
+            if len(interests) > 1 and len(pairs) < 2_000:
+                pairs.add((interests[0], interests[1]))
+            one = replace(group, id=new_id("grp"), slug=f"one-of-many-{number}", name=f"One of Many {number}", interests=interests)
+            documents.append(document_of(replace(one, member_count=chance.randint(1, 5_000))))
+        kept.insert_many(documents, ordered=False)
+    return sorted(pairs)
+
+
+def _timed(ask: Callable[[tuple[str, str]], list[str]], pairs: list[tuple[str, str]]) -> tuple[list[float], list[list[str]]]:
+    seconds, found = [], []
+    for pair in pairs:
+        begun = time.perf_counter()
+        found.append(ask(pair))
+        seconds.append(time.perf_counter() - begun)
+    return seconds, found
+
+
+def _plans(stage: Stage, search: Callable[[], Any]) -> list[dict[str, Any]]:
+    """What the database says it did for searches: its plan, and how many documents it read."""
+    database = stage.database("groups")
+    database.command("profile", 2)
+    try:
+        search()
+    finally:
+        database.command("profile", 0)
+    profiled = database["system.profile"].find({"ns": "groups.groups", "planSummary": {"$exists": True}})
+    found = [{"plan": one["planSummary"], "docs": one.get("docsExamined", 0)} for one in profiled]
+    database.drop_collection("system.profile")
+    return found
+
+
+def _share(plans: list[dict[str, Any]]) -> float:
+    return sum(one["plan"].startswith("IXSCAN") for one in plans) / len(plans) if plans else 0.0
