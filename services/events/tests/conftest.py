@@ -1,4 +1,4 @@
-"""The events service as a real process, and the world around it: what the groups service publishes, on the real broker."""
+"""The events service as a real process, and the world around it: what the groups service publishes, on a real broker."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -48,7 +48,8 @@ class Message:
 class World:
     """People, groups, and what happens to them.
 
-    Each thing that happens is a message with the next sequence of its subject; it is published at once, unless it is `held`.
+    Each thing that happens is a message with the next sequence of its subject; it is published at once, unless it is
+    `held`.
     """
 
     api: ApiClient
@@ -167,7 +168,9 @@ class World:
         }
         return {**plan, **fields}
 
-    def schedule(self, group: dict[str, Any], as_: Person | None = None, days: int = 7, **fields: Any) -> dict[str, Any]:
+    def schedule(
+        self, group: dict[str, Any], as_: Person | None = None, days: int = 7, **fields: Any
+    ) -> dict[str, Any]:
         """A new event of the group, as the API gives it."""
         answer = self.api.post(f"/v1/groups/{group['id']}/events", self.plan(days, **fields), as_=as_ or self.ana)
         assert answer.status == 201, answer.body

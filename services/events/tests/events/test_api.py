@@ -223,7 +223,9 @@ class TestReading:
         world.member("role_changed", group, world.dora, "moderator")
         event = world.schedule(group, join_url="https://meet.example/kittens", capacity=1)
         world.goes(event, world.ben, world.chris)
-        links = {one.handle: world.read(event, one)["join_url"] for one in (world.ana, world.ben, world.chris, world.dora)}
+        links = {
+            one.handle: world.read(event, one)["join_url"] for one in (world.ana, world.ben, world.chris, world.dora)
+        }
         link = "https://meet.example/kittens"
         assert list(links.values()) == [link, link, None, None]
         assert world.read(event)["join_url"] is None

@@ -249,7 +249,7 @@ class TestAdmission:
 
 
 class Histories(RuleBasedStateMachine):
-    """Any history of answers, against a reference that is too simple to be wrong: a dict of seats and a list of who waits.
+    """Any history of answers, against a reference too simple to be wrong: a dict of seats and a list of who waits.
 
     Each step is decided by a new Book that knows as little as the store would give it.
     """
