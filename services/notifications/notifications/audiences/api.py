@@ -67,8 +67,8 @@ class AudiencesApi:
     @subscribe("groups.person.erased.v1", data=ErasedData, projection="standings")
     def forget_standings(self, message: Received) -> None:
         """A person who erased themselves belongs to no audience."""
+        self.store.forgotten.add(message.data["person_id"], message.now)
         with self.store.transaction(message) as tx:
-            tx.forgotten.add(message.data["person_id"], message.now)
             tx.standings.forget(message.data["person_id"])
 
     def _note_group(self, message: Received) -> None:
@@ -82,7 +82,10 @@ class AudiencesApi:
         self._note(message, Standing(message.data["person"]["id"], group, group), change)
 
     def _note(self, message: Received, unknown: Standing, change: Any) -> None:
-        with self.store.transaction(message) as tx:
-            # What is late about somebody erased meanwhile must not bring them back.
-            if not tx.forgotten.has(unknown.person):
-                tx.standings.save(change(tx.standings.get(unknown.person, unknown.to, unknown.group)))
+        try:
+            with self.store.transaction(message) as tx:
+                if not tx.forgotten.has(unknown.person):
+                    tx.standings.save(change(tx.standings.get(unknown.person, unknown.to, unknown.group)))
+        finally:
+            if self.store.forgotten.has(unknown.person):  # meanwhile: see Forgotten
+                self.store.standings.forget(unknown.person)

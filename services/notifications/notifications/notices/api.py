@@ -21,8 +21,7 @@ class NoticesApi:
         """Tell the organizers who joined."""
         data = message.data
         notice = model.member_joined(data["group"], data["person"], data["role"], data["by"], message.time)
-        if notice and not self.store.forgotten.has(data["person"]["id"]):
-            self._post(message, notice)
+        self._post(message, notice, about=data["person"]["id"])
 
     @subscribe("events.event.scheduled.v1", data=EventData)
     def tell_scheduled(self, message: Received) -> None:
@@ -48,14 +47,20 @@ class NoticesApi:
     def tell_promoted(self, message: Received) -> None:
         """Tell the person that the seat is theirs."""
         data = message.data
-        if not self.store.forgotten.has(data["person"]["id"]):
-            self._post(message, model.rsvp_promoted(data["group"], data["event"], data["person"]["id"], message.time))
+        person = data["person"]["id"]
+        self._post(message, model.rsvp_promoted(data["group"], data["event"], person, message.time), about=person)
 
-    def _post(self, message: Received, notice: Notice) -> None:
-        posted = NoticePosted(notice, subject=notice.id, sequence=1, audience=_audience(message, notice))
-        with self.store.transaction(message) as tx:
-            tx.notices.add(notice)
-            tx.publish(posted)
+    def _post(self, message: Received, notice: Notice | None, about: str | None = None) -> None:
+        """Post a notice, if there is one and the person that it is `about` has not erased themselves."""
+        try:
+            with self.store.transaction(message) as tx:
+                if notice is None or (about and tx.forgotten.has(about)):
+                    return
+                tx.notices.add(notice)
+                tx.publish(NoticePosted(notice, subject=notice.id, sequence=1, audience=_audience(message, notice)))
+        finally:
+            if about and self.store.forgotten.has(about):  # meanwhile: see Forgotten
+                self.store.notices.forget(about)
 
 
 def _audience(message: Received, notice: Notice) -> Audience:

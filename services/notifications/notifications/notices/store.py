@@ -42,9 +42,9 @@ class Notices(Repository):
         yield from self.documents.find(own, session=self.session)
         yield from self.documents.find({"not_for": {"$in": [person, "@" + handle]}}, session=self.session)
 
-    def forget(self, person: str, handle: str) -> None:
+    def forget(self, person: str, handle: str | None = None) -> None:
         """Delete what went to the person alone or tells of them, and the person from what they did."""
         self.documents.delete_many({"audience": Audience("person", person).key}, session=self.session)
         self.documents.delete_many({"not_for": person, "subject.id": person}, session=self.session)
-        names = [person, "@" + handle]
+        names = [person] if handle is None else [person, "@" + handle]
         self.documents.update_many({"not_for": {"$in": names}}, {"$pullAll": {"not_for": names}}, session=self.session)

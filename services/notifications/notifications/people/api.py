@@ -31,7 +31,7 @@ class PeopleApi:
     def forget_person(self, message: Received) -> None:
         """Forget a person who erased themselves: their notices, what they read, and their part in what others read."""
         person, handle = message.data["person_id"], message.data["handle"]
+        self.store.forgotten.add(person, message.now)
         with self.store.transaction(message) as tx:
-            tx.forgotten.add(person, message.now)
             tx.notices.forget(person, handle)
             tx.readers.forget(person)

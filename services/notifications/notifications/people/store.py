@@ -8,7 +8,11 @@ from chassis.store import Repository
 
 
 class Forgotten(Repository):
-    """The ids of people who erased themselves, and nothing more of them."""
+    """The ids of people who erased themselves, and nothing more of them.
+
+    Whoever forgets a person adds them here first, and deletes then. Whoever keeps something about a person looks here,
+    and looks again after the commit, to delete it if need be: one of both sees what the other did, however they meet.
+    """
 
     collection = "forgotten"
 

@@ -1,0 +1,267 @@
+"""The world around notifications: what the groups and events services publish, as real messages on the real broker."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import amqp
+import pytest
+
+from chassis.api_client import ApiAnswer, Person
+from chassis.connection import connect
+from chassis.contract import subscriptions_of
+from chassis.ids import new_id
+from chassis.messages import CONTENT_TYPE
+from chassis.store import OpenStore, open_store
+from chassis.testing import RunningService, wait_until
+from notifications.service import Notifications
+
+START = datetime(2026, 11, 23, 18, tzinfo=UTC)
+
+
+def person(handle: str) -> Person:
+    """A new person."""
+    return Person(new_id("psn"), handle, handle.capitalize())
+
+
+def named(one: Person) -> dict[str, str]:
+    """A person as messages name them."""
+    return {"id": one.id, "handle": one.handle, "display_name": one.display_name}
+
+
+@dataclass
+class Message:
+    """A message as another service makes it; `publish` sends it, as often as wanted."""
+
+    exchange: str
+    envelope: dict[str, Any]
+
+
+@dataclass
+class World:
+    """One running notifications service, and the other services' part: what happens to groups, members and events.
+
+    Each thing that happens is a message with the next second as its time, and the next sequence of its subject. It is
+    published at once and has its effects, unless it is `held`, to be published later.
+    """
+
+    service: RunningService
+    channel: Any
+    store: OpenStore
+    published: set[tuple[str, str, str]] = field(default_factory=set)
+    seconds: Iterator[int] = field(default_factory=lambda: count(1))
+    sequences: dict[str, Iterator[int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ana, self.ben, self.chris = person("ana"), person("ben"), person("chris")
+        self.dora, self.eve = person("dora"), person("eve")
+
+    def person(self, handle: str) -> Person:
+        """Somebody new."""
+        return person(handle)
+
+    # -- what happens
+
+    def group(self, name: str = "Kittens and Bacon", **fields: Any) -> dict[str, Any]:
+        """A group that nobody heard of yet."""
+        slug = name.lower().replace(" ", "-") + new_id("")[-6:].lower()
+        return {"id": new_id("grp"), "slug": slug, "name": name, "visibility": "public", **fields}
+
+    def event(self, group: dict[str, Any], title: str = "Bacon brunch", **fields: Any) -> dict[str, Any]:
+        """An event that nobody heard of yet."""
+        event = {
+            "id": new_id("evt"),
+            "title": title,
+            "starts_at": "2026-12-02T00:00:00Z",
+            "time_zone": "America/New_York",
+        }
+        return {**event, "hosts": [], "status": "scheduled", "group": _ref(group), **fields}
+
+    def founded(self, group: dict[str, Any], **options: Any) -> Message:
+        return self.tell("groups.group.founded.v1", group["id"], {"group": group}, **options)
+
+    def joined(
+        self, group: dict[str, Any], who: Person, role: str = "member", by: Person | None = None, **options: Any
+    ) -> Message:
+        data = {"group": _ref(group), "person": named(who), "role": role} | ({"by": named(by)} if by else {})
+        return self.tell("groups.member.joined.v1", group["id"], data, **options)
+
+    def left(self, group: dict[str, Any], who: Person, what: str = "left", **options: Any) -> Message:
+        data = {"group": _ref(group), "person": named(who), "role": "member"}
+        return self.tell(f"groups.member.{what}.v1", group["id"], data, **options)
+
+    def role_changed(self, group: dict[str, Any], who: Person, role: str, **options: Any) -> Message:
+        data = {"group": _ref(group), "person": named(who), "role": role}
+        return self.tell("groups.member.role_changed.v1", group["id"], data, **options)
+
+    def scheduled(
+        self, group: dict[str, Any], event: dict[str, Any], by: Person | None = None, **options: Any
+    ) -> Message:
+        return self._event("scheduled", group, event, by, {}, options)
+
+    def changed(
+        self, group: dict[str, Any], event: dict[str, Any], by: Person | None = None, **options: Any
+    ) -> Message:
+        return self._event("changed", group, event, by, {"changed": ["venue"]}, options)
+
+    def cancelled(
+        self, group: dict[str, Any], event: dict[str, Any], by: Person | None = None, **options: Any
+    ) -> Message:
+        return self._event("cancelled", group, event, by, {"reason": "No bacon left."}, options)
+
+    def answered(
+        self,
+        group: dict[str, Any],
+        event: dict[str, Any],
+        who: Person,
+        status: str,
+        was: str | None = None,
+        **options: Any,
+    ) -> Message:
+        data = {**self._of(group, event), "person": named(who), "status": status, "was": was, "guests": 0}
+        return self.tell("events.rsvp.changed.v1", event["id"], data, **options)
+
+    def promoted(self, group: dict[str, Any], event: dict[str, Any], who: Person, **options: Any) -> Message:
+        data = {**self._of(group, event), "person": named(who), "guests": 0}
+        return self.tell("events.rsvp.promoted.v1", event["id"], data, audience="person", **options)
+
+    def erased(self, who: Person, **options: Any) -> Message:
+        return self.tell("groups.person.erased.v1", who.id, {"person_id": who.id, "handle": who.handle}, **options)
+
+    # -- how it is told
+
+    def tell(
+        self, type_: str, subject: str, data: dict[str, Any], *, held: bool = False, audience: str = "public"
+    ) -> Message:
+        """Make a message of the next second; publish it and wait for its effects, unless it is held."""
+        moment = START + timedelta(seconds=next(self.seconds))
+        sequence = next(self.sequences.setdefault(subject, count(1)))
+        service = type_.partition(".")[0]
+        message = Message(
+            f"commonground.{service}",
+            {
+                "specversion": "1.0",
+                "id": new_id("msg"),
+                "source": f"/services/{service}",
+                "type": f"commonground.{type_}",
+                "subject": subject,
+                "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                "datacontenttype": "application/json",
+                "dataschema": f"/schemas/commonground.{type_}",
+                "sequence": str(sequence),
+                "audience": audience,
+                "data": data,
+            },
+        )
+        if not held:
+            self.publish(message)
+            self.settled()
+        return message
+
+    def publish(self, *messages: Message) -> None:
+        """Put messages on the broker, confirmed."""
+        for one in messages:
+            body = amqp.Message(json.dumps(one.envelope).encode(), content_type=CONTENT_TYPE, delivery_mode=2)
+            key = one.envelope["type"].removeprefix("commonground.")
+            self.published |= _effects(one.envelope)
+            self.channel.basic_publish_confirm(body, one.exchange, key, mandatory=True)
+
+    def _event(
+        self,
+        what: str,
+        group: dict[str, Any],
+        event: dict[str, Any],
+        by: Person | None,
+        more: dict[str, Any],
+        options: dict[str, Any],
+    ) -> Message:
+        data = {"event": event, "group": _ref(group), "interests": ["kittens", "bacon"], **more}
+        if by is not None:
+            data["by"] = named(by)
+        return self.tell(f"events.event.{what}.v1", event["id"], data, **options)
+
+    def _of(self, group: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "event": {name: event[name] for name in ("id", "title", "starts_at", "time_zone")},
+            "group": _ref(group),
+        }
+
+    # -- what people see
+
+    def inbox(self, who: Person, **params: Any) -> list[dict[str, Any]]:
+        """The first page of a person's inbox, once all that was published has had its effects."""
+        self.settled()
+        answer = self.ask("/v1/inbox", who, **params)
+        assert answer.status == 200, answer.body
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
+
+    def ask(self, path: str, who: Person | None, **params: Any) -> ApiAnswer:
+        """GET as somebody or nobody."""
+        return self.service.api.get(path, as_=who, params=params)
+
+    def titles(self, who: Person, **params: Any) -> list[str]:
+        """What stands in a person's inbox, by its titles, newest first."""
+        return [item["title"] for item in self.inbox(who, **params)]
+
+    def unread(self, who: Person) -> int:
+        """What the summary of a person's inbox says."""
+        self.settled()
+        unread: int = self.ask("/v1/inbox/summary", who).json()["unread"]
+        return unread
+
+    def settled(self) -> None:
+        """Wait until all that was published has had its effects."""
+        wait_until(lambda: not self._missing(), what="the effect of all messages")
+
+    def _missing(self) -> bool:
+        expected = [{"consumer": name, "source": source, "id": id_} for name, source, id_ in self.published]
+        seen = self.store.database["inbox"].count_documents({"_id": {"$in": expected}})
+        return seen < len(expected)
+
+
+def _ref(group: dict[str, Any]) -> dict[str, Any]:
+    return {name: group[name] for name in ("id", "slug", "name")}
+
+
+CONSUMERS = [(one.full_type, f"notifications.{name}") for name, one in subscriptions_of(Notifications)]
+
+
+def _effects(envelope: dict[str, Any]) -> set[tuple[str, str, str]]:
+    """What the inbox will remember of a message: consumer, source and id."""
+    names = {name for type_, name in CONSUMERS if type_ == envelope["type"]}
+    return {(name, envelope["source"], envelope["id"]) for name in names}
+
+
+@pytest.fixture(scope="module")
+def store(shared_database: str) -> Iterator[OpenStore]:
+    """The service's store, seen from the test."""
+    opened = open_store(shared_database, "notifications", Notifications.store.repositories)
+    opened.make_indexes()
+    yield opened
+    opened.client.close()
+
+
+@pytest.fixture(scope="module")
+def service(shared_service: Callable[..., RunningService], shared_database: str) -> RunningService:
+    """A notifications service of the module's own."""
+    return shared_service("notifications", env={"CG_MONGO_URI": shared_database})
+
+
+@pytest.fixture(scope="module")
+def channel(topology: Any) -> Iterator[Any]:
+    """A channel of an account that may publish as any service."""
+    connection = connect(topology.uri, "world")
+    channel = connection.channel()
+    channel.confirm_select()
+    yield channel
+    connection.close()
+
+
+@pytest.fixture
+def world(service: RunningService, channel: Any, store: OpenStore) -> World:
+    """The world of one test."""
+    return World(service, channel, store)

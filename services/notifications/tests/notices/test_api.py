@@ -1,0 +1,244 @@
+"""What happens in groups and events becomes notices, each once, for those who should hear of it."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import amqp
+import pytest
+from pymongo import MongoClient
+
+from chassis.ids import new_id
+from chassis.testing import wait_until
+from notifications.audiences.model import Standing, join
+
+START = datetime(2026, 11, 23, 17, tzinfo=UTC)
+
+
+@pytest.fixture
+def heard(channel: Any) -> Iterator[Any]:
+    """What notifications publish, as another system hears it: a function that gives all messages so far."""
+    listening = channel.connection.channel()
+    queue = listening.queue_declare("", exclusive=True).queue
+    listening.queue_bind(queue, "commonground.messages", "notifications.#")
+    messages: list[dict[str, Any]] = []
+
+    def get() -> list[dict[str, Any]]:
+        while (message := listening.basic_get(queue, no_ack=True)) is not None:
+            messages.append(json.loads(message.body))
+        return messages
+
+    yield get
+    try:
+        listening.close()
+    except amqp.AMQPError:
+        pass
+
+
+@pytest.fixture
+def kittens(world):
+    """A group that Ana founded and Ben joined."""
+    group = world.group()
+    world.founded(group)
+    world.joined(group, world.ana, "organizer")
+    world.joined(group, world.ben)
+    return group
+
+
+def test_nobody_hears_that_a_group_was_founded(world):
+    group = world.group()
+    world.founded(group)
+    world.joined(group, world.ana, "organizer")
+    assert world.titles(world.ana) == []
+
+
+def test_organizers_hear_who_joined_and_members_do_not(world, kittens):
+    world.joined(kittens, world.chris)
+    assert world.titles(world.ana) == ["Chris joined Kittens and Bacon", "Ben joined Kittens and Bacon"]
+    assert world.titles(world.ben) == []
+    assert world.titles(world.chris) == []
+
+
+def test_an_organizer_who_lets_somebody_in_does_not_hear_of_it_but_the_others_do(world, kittens):
+    world.role_changed(kittens, world.ben, "organizer")
+    world.joined(kittens, world.chris, by=world.ana)
+    assert world.titles(world.ana) == ["Ben joined Kittens and Bacon"]
+    assert world.titles(world.ben) == ["Chris joined Kittens and Bacon"]
+
+
+def test_members_hear_of_a_new_event_but_not_who_scheduled_it_nor_others(world, kittens):
+    event = world.event(kittens)
+    world.scheduled(kittens, event, by=world.ana)
+    [item] = world.inbox(world.ben)
+    assert item == {
+        "id": item["id"],
+        "kind": "event.scheduled",
+        "title": "New: Bacon brunch",
+        "body": "Tuesday, 1 December 2026, 19:00 (America/New_York), with Kittens and Bacon",
+        "group": {name: kittens[name] for name in ("id", "slug", "name")},
+        "subject": {"type": "event", "id": event["id"], "href": f"/v1/events/{event['id']}"},
+        "at": "2026-11-23T18:00:04Z",
+        "read": False,
+    }
+    assert item["id"].startswith("ntc_")
+    assert world.titles(world.ana, kind="event.scheduled") == []
+    assert world.titles(world.eve) == []
+
+
+def test_where_a_message_does_not_say_who_did_it_the_hosts_do_not_hear_of_it(world, kittens):
+    world.scheduled(kittens, world.event(kittens, hosts=[world.ben.handle]))
+    assert world.titles(world.ana, kind="event.scheduled") == ["New: Bacon brunch"]
+    assert world.titles(world.ben) == []
+
+
+@pytest.mark.parametrize("what", ["changed", "cancelled"])
+@pytest.mark.parametrize("status", ["going", "waitlisted", "maybe"])
+def test_who_answered_hears_what_becomes_of_the_event_and_others_do_not(world, kittens, what, status):
+    event = world.event(kittens)
+    world.joined(kittens, world.chris)
+    world.answered(kittens, event, world.ben, status)
+    world.answered(kittens, event, world.chris, "not_going")
+    getattr(world, what)(kittens, event, by=world.ana)
+    assert world.titles(world.ben) == [f"{what.capitalize()}: Bacon brunch"]
+    assert world.titles(world.chris) == []
+    assert world.titles(world.ana, kind=f"event.{what}") == []
+
+
+def test_who_gave_the_event_up_hears_no_more_of_it(world, kittens):
+    event = world.event(kittens)
+    world.answered(kittens, event, world.ben, "going")
+    world.answered(kittens, event, world.ben, "not_going", was="going")
+    world.cancelled(kittens, event, by=world.ana)
+    assert world.titles(world.ben) == []
+
+
+def test_who_was_promoted_hears_of_it_even_if_nothing_else_is_known_of_them(world):
+    group = world.group()
+    world.promoted(group, world.event(group), world.dora)
+    assert world.titles(world.dora) == ["You are in: Bacon brunch"]
+
+
+def test_a_message_that_comes_again_is_not_told_again(world, kittens):
+    message = world.scheduled(kittens, world.event(kittens), by=world.ana)
+    world.publish(message, message)
+    world.settled()
+    world.publish(message)
+    world.scheduled(kittens, world.event(kittens, "Kitten yoga"), by=world.ana)
+    assert world.titles(world.ben) == ["New: Kitten yoga", "New: Bacon brunch"]
+
+
+def test_a_notice_that_arrives_before_its_reader_is_known_as_a_member_is_there(world):
+    group = world.group()
+    joined = world.joined(group, world.ben, held=True)
+    world.scheduled(group, world.event(group))
+    assert world.titles(world.ben) == []
+    world.publish(joined)
+    assert world.titles(world.ben) == ["New: Bacon brunch"]
+
+
+def test_what_happened_before_somebody_joined_is_not_told_them_even_if_it_arrives_later(world, kittens):
+    scheduled = world.scheduled(kittens, world.event(kittens), held=True)
+    world.joined(kittens, world.eve)
+    world.publish(scheduled)
+    world.scheduled(kittens, world.event(kittens, "Kitten yoga"))
+    assert world.titles(world.eve) == ["New: Kitten yoga"]
+    assert world.titles(world.ben) == ["New: Kitten yoga", "New: Bacon brunch"]
+    assert world.unread(world.eve) == 1
+
+
+def test_a_late_message_that_somebody_joined_does_not_undo_their_leaving(world, kittens):
+    joined = world.joined(kittens, world.eve, held=True)
+    world.left(kittens, world.eve)
+    world.publish(joined)
+    world.scheduled(kittens, world.event(kittens))
+    assert world.titles(world.eve) == []
+
+
+def test_that_a_notice_was_posted_is_published_without_its_words(world, kittens, heard):
+    event = world.event(kittens)
+    world.scheduled(kittens, event, by=world.ana)
+    [item] = world.inbox(world.ben)
+    wait_until(lambda: any(one["subject"] == item["id"] for one in heard()), what="notice.posted")
+    [message] = [one for one in heard() if one["subject"] == item["id"]]
+    assert message["type"] == "commonground.notifications.notice.posted.v1"
+    assert message["audience"] == "public"
+    assert message["data"] == {
+        "notice_id": item["id"],
+        "kind": "event.scheduled",
+        "audience": {"type": "group", "id": kittens["id"]},
+        "subject": item["subject"],
+    }
+
+
+@pytest.mark.parametrize(("tell", "audience"), [("joined", "group"), ("promoted", "person"), ("scheduled", "group")])
+def test_who_may_not_know_of_the_thing_may_not_know_of_its_notice(world, heard, tell, audience):
+    group = world.group(visibility="private")
+    event = world.event(group)
+    match tell:
+        case "joined":
+            world.joined(group, world.eve)
+        case "promoted":
+            world.promoted(group, event, world.eve)
+        case _:
+            world.scheduled(group, event, audience="group")
+    concerned = {event["id"], world.eve.id}
+    wait_until(lambda: any(one["data"]["subject"]["id"] in concerned for one in heard()), what="notice.posted")
+    [message] = [one for one in heard() if one["data"]["subject"]["id"] in concerned]
+    assert message["audience"] == audience
+
+
+@pytest.fixture
+def writes(database: Any, world: Any) -> Iterator[Callable[[], Counter[str]]]:
+    """What the service has written since the last call, by operation and collection, from the replica set's log."""
+    client: MongoClient[dict[str, Any]] = MongoClient(database.uri)
+    oplog = client["local"]["oplog.rs"]
+    last = next(oplog.find().sort("$natural", -1).limit(1))["ts"]
+
+    def since() -> Counter[str]:
+        nonlocal last
+        entries = list(oplog.find({"ts": {"$gt": last}}))
+        last = entries[-1]["ts"]
+        single = [one for entry in entries for one in entry["o"].get("applyOps", [entry])]
+        found = Counter(f"{one['op']} {one['ns']}".replace(world.store.database.name + ".", "") for one in single)
+        return Counter({what: times for what, times in found.items() if what in EFFECTS})
+
+    yield since
+    client.close()
+
+
+# The relay's part, which deletes from the outbox in batches and keeps its lease, is not the notice's.
+EFFECTS = [f"{how} {what}" for how in "iud" for what in ("groups", "standings", "notices", "readers", "inbox")] + [
+    "i outbox"
+]
+
+
+def test_a_notice_to_a_hundred_thousand_takes_as_many_writes_as_one_to_a_hundred(world, writes):
+    taken = []
+    for members in (100, 100_000):
+        group = world.group()
+        fill(world.store, group["id"], members)
+        writes()
+        world.scheduled(group, world.event(group))
+        taken.append(writes())
+    assert taken[0] == taken[1] == {"i notices": 1, "i inbox": 1, "i outbox": 1}
+
+
+def fill(store, group, members):
+    """So many members of a group, as their messages would have made them."""
+    standings = [join(Standing(new_id("psn"), group, group), 1, "member", START) for _ in range(members)]
+    documents = [
+        {"_id": f"{one.person}/{group}", "schema": 1, **{name: getattr(one, name) for name in Standing.__slots__}}
+        for one in standings
+    ]
+    store.database["standings"].insert_many(documents, ordered=False)
+
+
+def test_a_message_that_lacks_what_a_notice_needs_is_parked_and_holds_up_nothing(world, kittens, channel):
+    world.publish(world.tell("events.event.scheduled.v1", new_id("evt"), {"event": {"id": "evt_x"}}, held=True))
+    world.published.clear()  # it will have no effect
+    world.scheduled(kittens, world.event(kittens))
+    assert world.titles(world.ben) == ["New: Bacon brunch"]
+    parked = lambda: channel.basic_get("commonground.notifications.parked")  # noqa: E731
+    wait_until(parked, what="the parked message")

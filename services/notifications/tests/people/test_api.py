@@ -1,0 +1,95 @@
+"""A person gets all that is held about them, and is forgotten when they erase themselves."""
+
+import pytest
+
+
+@pytest.fixture
+def kittens(world):
+    """A group that Ana founded and Ben joined, whose brunch Ben waits for and then gets a seat at."""
+    group = world.group()
+    event = world.event(group)
+    world.founded(group)
+    world.joined(group, world.ana, "organizer")
+    world.joined(group, world.ben)
+    world.answered(group, event, world.ben, "waitlisted")
+    world.promoted(group, event, world.ben)
+    world.scheduled(group, world.event(group, "Yoga"), by=world.ben)
+    return group
+
+
+def held(world, who):
+    world.settled()
+    return world.ask("/v1/me/export/notifications", who).json()
+
+
+def test_an_export_has_all_that_is_held_about_a_person_and_nothing_of_others(world, kittens):
+    [seat] = world.inbox(world.ben, kind="rsvp.promoted")
+    world.service.api.post("/v1/inbox/read", {"ids": [seat["id"]]}, as_=world.ben)
+    export = held(world, world.ben)
+    assert export["person_id"] == world.ben.id
+    standings = {one["to"][:4]: (one["group"], one["present"], one["role"]) for one in export["standings"]}
+    assert standings == {"grp_": (kittens["id"], True, "member"), "evt_": (kittens["id"], True, None)}
+    assert export["read"] == {"up_to": "", "ids": [seat["id"]]}
+    assert sorted(one["title"] for one in export["notices"]) == [
+        "Ben joined Kittens and Bacon",
+        "New: Yoga",
+        "You are in: Bacon brunch",
+    ]
+    assert held(world, world.eve) == {
+        "person_id": world.eve.id,
+        "standings": [],
+        "read": {"up_to": "", "ids": []},
+        "notices": [],
+    }
+
+
+def test_a_person_who_erased_themselves_is_nowhere_any_more(world, kittens):
+    world.joined(kittens, world.chris)
+    world.erased(world.ben)
+    export = held(world, world.ben)
+    assert (export["standings"], export["notices"]) == ([], [])
+    assert world.titles(world.ana) == ["New: Yoga", "Chris joined Kittens and Bacon"][::-1]
+    for collection in ("standings", "notices", "readers", "groups"):
+        documents = list(world.store.database[collection].find())
+        assert world.ben.id not in str(documents)
+        assert "Ben joined" not in str([one for one in documents if one.get("group", {}) == kittens])
+
+
+def test_what_comes_late_about_an_erased_person_does_not_bring_them_back(world, kittens):
+    hockey = world.group("Hockey Fans")
+    world.joined(hockey, world.ana, "organizer")
+    event = world.event(hockey)
+    late = [
+        world.joined(hockey, world.ben, held=True),
+        world.answered(hockey, event, world.ben, "going", held=True),
+        world.promoted(hockey, event, world.ben, held=True),
+    ]
+    world.erased(world.ben)
+    world.publish(*late)
+    assert world.titles(world.ana, group=hockey["id"]) == []
+    assert held(world, world.ben)["standings"] == []
+    assert held(world, world.ben)["notices"] == []
+
+
+def test_a_person_erased_while_messages_about_them_arrive_is_forgotten_too(world):
+    group = world.group()
+    world.joined(group, world.ana, "organizer")
+    people = [world.person(f"person{number}") for number in range(60)]
+    messages = []
+    for one in people:
+        event = world.event(group)
+        about = [
+            world.answered(group, event, one, "waitlisted", held=True),
+            world.promoted(group, event, one, held=True),
+            world.joined(world.group(), one, held=True),
+        ]
+        about.insert(len(messages) % 4, world.erased(one, held=True))
+        messages.append(about)
+    world.publish(*[one for about in messages for one in about])
+    world.settled()
+    ids = [one.id for one in people]
+    for collection, query in {
+        "standings": {"person": {"$in": ids}},
+        "notices": {"$or": [{"audience": {"$in": ["person:" + id_ for id_ in ids]}}, {"subject.id": {"$in": ids}}]},
+    }.items():
+        assert list(world.store.database[collection].find(query)) == []
