@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from chassis import topology
 from chassis.connection import connect
 from chassis.nodes import HOST, MongoDB, Process, RabbitMQ, free_port
 from chassis.testing import SERVICES, StartProcess, wait_ready
-from people import Answer, Door, Person, called
+from people import Door, Person, called
 
 GATEWAY = "gateway"
 ROOT = Path(__file__).parents[1]
@@ -38,7 +38,7 @@ class CommonGround:
         self._signing_key = _signing_key()
         self._ports = {name: free_port() for name in (*SERVICES, GATEWAY)}
         self.processes: dict[str, Process] = {}
-        self.door = Door(HOST, self._ports[GATEWAY])
+        self.door = Door.at(f"http://{HOST}:{self._ports[GATEWAY]}")
 
     # -- processes
 
@@ -91,6 +91,10 @@ class CommonGround:
             settings["CG_SIGNING_KEY"] = self._signing_key
         return settings
 
+    def close(self) -> None:
+        """Close what talks to it."""
+        self.door.connections.close()
+
     # -- people
 
     def person(self, name: str, **profile: Any) -> Person:
@@ -108,20 +112,22 @@ class CommonGround:
 
     # -- what stands behind the door
 
-    def store(self, service: str) -> Database[Any]:
+    @contextmanager
+    def store(self, service: str) -> Iterator[Database[Any]]:
         """The database of a service, to see what is in it."""
-        client: MongoClient[Any] = MongoClient(self.mongo_uris[service], tz_aware=True)
-        return client.get_default_database()
+        client: MongoClient[Any]
+        with MongoClient(self.mongo_uris[service], tz_aware=True) as client:
+            yield client.get_default_database()
 
     def waiting(self) -> dict[str, int]:
         """What is on its way: messages in outboxes and in the services' queues, by name; nothing that is empty."""
         found = {}
         for service in SERVICES:
-            with MongoClient(self.mongo_uris[service]) as client:
-                found[f"{service} outbox"] = client.get_default_database()["outbox"].count_documents({})
+            with self.store(service) as store:
+                found[f"{service} outbox"] = store["outbox"].count_documents({})
         with closing(connect(self.broker.uri, "test")) as connection:
             for name in queues():
-                found[name] = _ready_and_unacked(connection, name)
+                found[name] = _count(connection, name)
         return {name: count for name, count in found.items() if count}
 
 
@@ -130,7 +136,7 @@ def queues() -> list[str]:
     return [one.name for service in SERVICES for one in topology.queues_of(service)]
 
 
-def _ready_and_unacked(connection: Any, queue: str) -> int:
+def _count(connection: Any, queue: str) -> int:
     channel = connection.channel()
     try:
         found: int = channel.queue_declare(queue, passive=True).message_count

@@ -27,6 +27,7 @@ def session_platform(
         running.start()
         yield running
     finally:
+        running.close()
         for process in reversed(processes):
             process.kill()
         forget_queues(broker)

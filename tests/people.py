@@ -7,7 +7,6 @@ import http.client
 import itertools
 import json
 import secrets
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,24 +61,57 @@ class Request:
         return {**kind, **(self.headers or {})}
 
 
+class Connections:
+    """Kept connections to a gateway, for several threads; each request has one to itself."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host, self.port = host, port
+        self._idle: list[http.client.HTTPConnection] = []
+
+    def send(self, request: Request) -> Answer:
+        """Send a request and wait for its answer. Raises OSError or http.client.HTTPException when none comes."""
+        while self._idle:
+            kept = self._idle.pop()
+            try:
+                return self._exchange(kept, request)
+            except (http.client.RemoteDisconnected, BrokenPipeError):
+                continue  # it was idle for too long; nothing of the request was read
+        return self._exchange(http.client.HTTPConnection(self.host, self.port, timeout=SECONDS), request)
+
+    def _exchange(self, connection: http.client.HTTPConnection, request: Request) -> Answer:
+        try:
+            connection.request(request.method, request.path, request.body() or None, request.all_headers())
+            response = connection.getresponse()
+            body = response.read()
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append(connection)
+        return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
+
+    def close(self) -> None:
+        """Close those that are idle."""
+        while self._idle:
+            self._idle.pop().close()
+
+
 class Door:
     """The gateway, for whoever comes: `door.get("/v1/groups", params={…})`, also from several threads."""
 
-    def __init__(self, host: str, port: int, headers: Mapping[str, str] | None = None) -> None:
-        self.host, self.port, self.headers = host, port, dict(headers or {})
-        self._mine = threading.local()
+    def __init__(self, connections: Connections, headers: Mapping[str, str] | None = None) -> None:
+        self.connections, self.headers = connections, dict(headers or {})
 
     @classmethod
     def at(cls, address: str) -> Door:
         """The gateway at an address such as `http://127.0.0.1:8000`."""
         split = urlsplit(address)
         assert split.hostname and split.port
-        return cls(split.hostname, split.port)
+        return cls(Connections(split.hostname, split.port))
 
     @property
     def address(self) -> str:
         """Its address, without a slash at the end."""
-        return f"http://{self.host}:{self.port}"
+        return f"http://{self.connections.host}:{self.connections.port}"
 
     def get(self, path: str, **options: Any) -> Answer:
         """GET; see `call`."""
@@ -122,31 +154,8 @@ class Door:
         return self.send(self.request(method, path, content, **options))
 
     def send(self, request: Request) -> Answer:
-        """Send a request and wait for its answer, on this thread's connection, which is kept."""
-        kept = getattr(self._mine, "connection", None)
-        if kept is not None:
-            try:
-                return _exchange(kept, request)
-            except (http.client.RemoteDisconnected, BrokenPipeError):
-                kept.close()  # it was idle for too long; nothing of the request was read
-            except BaseException:
-                self.hang_up()
-                raise
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=SECONDS)
-        try:
-            answer = _exchange(connection, request)
-        except BaseException:
-            connection.close()
-            raise
-        self._mine.connection = connection
-        return answer
-
-    def hang_up(self) -> None:
-        """Close this thread's connection."""
-        kept = getattr(self._mine, "connection", None)
-        if kept is not None:
-            kept.close()
-            self._mine.connection = None
+        """Send a request and wait for its answer, as `call`."""
+        return self.connections.send(request)
 
     def items(self, path: str, **params: Any) -> list[Any]:
         """The items of all pages of a list."""
@@ -161,18 +170,11 @@ class Door:
             params["cursor"] = page["next"]
 
 
-def _exchange(connection: http.client.HTTPConnection, request: Request) -> Answer:
-    connection.request(request.method, request.path, request.body() or None, request.all_headers())
-    response = connection.getresponse()
-    body = response.read()
-    return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
-
-
 class Person(Door):
     """Somebody who is signed in: each request is theirs."""
 
     def __init__(self, door: Door, session: Mapping[str, Any], password: str) -> None:
-        super().__init__(door.host, door.port, {"Authorization": f"Bearer {session['access_token']}"})
+        super().__init__(door.connections, {"Authorization": f"Bearer {session['access_token']}"})
         self.session, self.password = session, password
         self.id: str = session["person"]["id"]
         self.handle: str = session["person"]["handle"]
@@ -251,7 +253,7 @@ async def _at_once(door: Door, requests: Sequence[Request]) -> list[Answer | Non
 
     async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         async with open_at_a_time:
-            return await asyncio.open_connection(door.host, door.port)
+            return await asyncio.open_connection(door.connections.host, door.connections.port)
 
     streams = await asyncio.gather(*(connect() for _ in requests))
     for (_, writer), request in zip(streams, requests, strict=True):
@@ -261,7 +263,7 @@ async def _at_once(door: Door, requests: Sequence[Request]) -> list[Answer | Non
 
 def _bytes_of(door: Door, request: Request) -> bytes:
     body = request.body()
-    headers = {"Host": f"{door.host}:{door.port}", "Connection": "close", **request.all_headers()}
+    headers = {"Host": door.address.removeprefix("http://"), "Connection": "close", **request.all_headers()}
     if body or request.method in ("POST", "PUT", "PATCH"):
         headers["Content-Length"] = str(len(body))
     lines = [f"{request.method} {request.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
