@@ -178,9 +178,7 @@ class World:
         more: dict[str, Any],
         options: dict[str, Any],
     ) -> Message:
-        data = {"event": event, "group": _ref(group), "interests": ["kittens", "bacon"], **more}
-        if by is not None:
-            data["by"] = named(by)
+        data = {"event": event, "group": _ref(group), "interests": ["kittens", "bacon"], "by": by and named(by), **more}
         return self.tell(f"events.event.{what}.v1", event["id"], data, **options)
 
     def _of(self, group: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:

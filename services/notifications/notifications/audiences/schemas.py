@@ -50,4 +50,3 @@ class ErasedData(Tolerant):
     """Of `groups.person.erased`."""
 
     person_id = fields.String(required=True)
-    handle = fields.String(required=True)

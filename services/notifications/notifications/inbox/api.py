@@ -58,15 +58,15 @@ class InboxApi:
         self, call: Call, unread_of: Reader | None = None, kind: str | None = None, group: str | None = None
     ) -> View:
         """What the caller sees: of one kind or group only if given."""
-        person = call.caller
-        standings = self.store.standings.of(person.id)
+        person = call.caller.id
+        standings = self.store.standings.of(person)
         hidden = self.store.groups.private(left_groups(standings))
         groups = self.store.groups.named(group) if group is not None else None
         if groups is not None:
             standings = [one for one in standings if one.group in groups]
         return View(
-            audiences=audiences_of(person.id, standings, hidden, AUDIENCE_OF[kind] if kind else None),
-            own=(person.id, "@" + person.handle),
+            audiences=audiences_of(person, standings, hidden, AUDIENCE_OF[kind] if kind else None),
+            person=person,
             hidden=frozenset(hidden),
             groups=tuple(groups) if groups is not None else None,
             kind=kind,

@@ -57,8 +57,8 @@ class View:
     """What of all notices is looked at: those to some audiences, each since a time, but those of one's own doing."""
 
     audiences: Mapping[str, datetime]
-    own: tuple[str, ...]
-    """How notices name the reader in `not_for`."""
+    person: str
+    """Who looks: what is not for them is left out."""
     hidden: frozenset[str] = frozenset()
     """Groups nothing of which is seen."""
     groups: tuple[str, ...] | None = None

@@ -114,7 +114,7 @@ def _rest(view: View) -> Query:
     group: Query = {"$nin": list(view.hidden)} if view.hidden else {}
     if view.groups is not None:
         group["$in"] = list(view.groups)
-    rest: Query = {"not_for": {"$nin": list(view.own)}}
+    rest: Query = {"not_for": {"$ne": view.person}}
     return rest | ({"group.id": group} if group else {}) | ({"kind": view.kind} if view.kind else {})
 
 

@@ -61,7 +61,7 @@ class Notice:
     subject: dict[str, str]
     at: datetime
     not_for: tuple[str, ...] = ()
-    """Who did it or whom it is about, by id, or by handle with an `@`: they are not told what they know."""
+    """Who did it or whom it is about, by id: they are not told what they know."""
     id: str = field(default_factory=lambda: new_id("ntc"))
 
 
@@ -116,7 +116,7 @@ def rsvp_promoted(group: dict[str, str], event: dict[str, Any], person: str, at:
     """What a person hears when a seat became free and is theirs."""
     body = f"A seat became free and it is yours: {_when(event)}"
     title = f"You are in: {event['title']}"
-    return _of_event(RSVP_PROMOTED, Audience("person", person), title, body, group, event, None, at, hosts=False)
+    return _of_event(RSVP_PROMOTED, Audience("person", person), title, body, group, event, None, at)
 
 
 def _of_event(
@@ -128,13 +128,9 @@ def _of_event(
     event: dict[str, Any],
     by: dict[str, str] | None,
     at: datetime,
-    *,
-    hosts: bool = True,
 ) -> Notice:
     subject = {"type": "event", "id": event["id"], "href": f"/v1/events/{event['id']}"}
-    # Where a message does not say who did it, the hosts did.
-    did = _did(by) or tuple("@" + handle for handle in event.get("hosts", ()) if hosts)
-    return Notice(kind, audience, title, body, group, subject, at, did)
+    return Notice(kind, audience, title, body, group, subject, at, _did(by))
 
 
 def _did(by: dict[str, str] | None) -> tuple[str, ...]:

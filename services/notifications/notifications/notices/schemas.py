@@ -32,13 +32,12 @@ class PersonDid(Tolerant):
 
 
 class EventNamed(Tolerant):
-    """How messages name an event; with `hosts` (handles) in messages that show the whole of it."""
+    """How messages name an event, whatever more they show of it."""
 
     id = fields.String(required=True)
     title = fields.String(required=True)
     starts_at = Time(required=True)
     time_zone = fields.String(required=True)
-    hosts = fields.List(fields.String(), load_default=list)
 
 
 class JoinedData(Tolerant):

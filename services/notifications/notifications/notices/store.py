@@ -36,15 +36,14 @@ class Notices(Repository):
         }
         self.documents.insert_one(document, session=self.session)
 
-    def concerning(self, person: str, handle: str) -> Iterator[dict[str, Any]]:
+    def concerning(self, person: str) -> Iterator[dict[str, Any]]:
         """The notices that went to this person alone, and those about what they did."""
         own = {"audience": Audience("person", person).key}
         yield from self.documents.find(own, session=self.session)
-        yield from self.documents.find({"not_for": {"$in": [person, "@" + handle]}}, session=self.session)
+        yield from self.documents.find({"not_for": person}, session=self.session)
 
-    def forget(self, person: str, handle: str | None = None) -> None:
+    def forget(self, person: str) -> None:
         """Delete what went to the person alone or tells of them, and the person from what they did."""
         self.documents.delete_many({"audience": Audience("person", person).key}, session=self.session)
         self.documents.delete_many({"not_for": person, "subject.id": person}, session=self.session)
-        names = [person] if handle is None else [person, "@" + handle]
-        self.documents.update_many({"not_for": {"$in": names}}, {"$pullAll": {"not_for": names}}, session=self.session)
+        self.documents.update_many({"not_for": person}, {"$pull": {"not_for": person}}, session=self.session)

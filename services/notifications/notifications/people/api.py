@@ -19,19 +19,19 @@ class PeopleApi:
     @endpoint("GET", "/v1/me/export/notifications", returns=Export, access=SIGNED_IN)
     def export_notifications(self, call: Call) -> dict[str, Any]:
         """Export all that notifications hold about the caller."""
-        person = call.caller
+        person = call.caller.id
         return {
-            "person_id": person.id,
-            "standings": self.store.standings.of(person.id),
-            "read": self.store.readers.get(person.id),
-            "notices": list(self.store.notices.concerning(person.id, person.handle)),
+            "person_id": person,
+            "standings": self.store.standings.of(person),
+            "read": self.store.readers.get(person),
+            "notices": list(self.store.notices.concerning(person)),
         }
 
     @subscribe("groups.person.erased.v1", data=ErasedData)
     def forget_person(self, message: Received) -> None:
         """Forget a person who erased themselves: their notices, what they read, and their part in what others read."""
-        person, handle = message.data["person_id"], message.data["handle"]
+        person = message.data["person_id"]
         self.store.forgotten.add(person, message.now)
         with self.store.transaction(message) as tx:
-            tx.notices.forget(person, handle)
+            tx.notices.forget(person)
             tx.readers.forget(person)

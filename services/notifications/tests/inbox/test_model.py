@@ -78,7 +78,7 @@ def test_what_was_read_stays_read_and_nothing_else_is(steps):
 
 
 def test_a_view_has_what_happened_since_one_belongs_whenever_it_was_posted():
-    view = View({"group:grp_a": later(10)}, own=())
+    view = View({"group:grp_a": later(10)}, person="psn_ana")
     assert view.sees(notice(99), "group:grp_a", later(10))
     assert not view.sees(notice(99), "group:grp_a", later(9))
 
@@ -86,7 +86,7 @@ def test_a_view_has_what_happened_since_one_belongs_whenever_it_was_posted():
 @given(st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 99), min_size=1), st.integers(0, 99))
 def test_floors_are_below_all_that_a_view_has_and_name_each_audience_once(since, read):
     reader = model.read_up_to(NEW, notice(read), later(99))
-    view = View({name: later(minute) for name, minute in since.items()}, own=(), unread_of=reader)
+    view = View({name: later(minute) for name, minute in since.items()}, person="psn_ana", unread_of=reader)
     floors = view.floors()
     assert sorted(name for names in floors.values() for name in names) == sorted(since)
     assert min(floors) == view.floor()
@@ -98,4 +98,4 @@ def test_floors_are_below_all_that_a_view_has_and_name_each_audience_once(since,
 
 
 def test_ones_own_audience_has_no_floor():
-    assert View({"person:psn_ana": ALWAYS}, own=()).floors() == {"": ["person:psn_ana"]}
+    assert View({"person:psn_ana": ALWAYS}, person="psn_ana").floors() == {"": ["person:psn_ana"]}

@@ -16,7 +16,6 @@ BRUNCH = {
     "title": "Bacon brunch",
     "starts_at": datetime(2026, 12, 2, 0, tzinfo=UTC),
     "time_zone": "America/New_York",
-    "hosts": ["ana"],
 }
 
 
@@ -70,11 +69,11 @@ def test_who_did_it_does_not_hear_of_it():
     assert model.event_scheduled(KITTENS, BRUNCH, BEN, NOW).not_for == ("psn_ben",)
 
 
-def test_where_nobody_is_said_to_have_done_it_the_hosts_do_not_hear_of_it():
-    assert model.event_changed(KITTENS, BRUNCH, ["title"], None, NOW).not_for == ("@ana",)
+def test_what_the_platform_did_is_told_to_all():
+    assert model.event_cancelled(KITTENS, BRUNCH, "The group was archived.", None, NOW).not_for == ()
 
 
-def test_a_person_hears_that_a_seat_is_theirs_even_if_they_host():
+def test_a_person_hears_that_a_seat_is_theirs():
     notice = model.rsvp_promoted(KITTENS, BRUNCH, "psn_ana", NOW)
     assert notice.audience.key == "person:psn_ana"
     assert notice.title == "You are in: Bacon brunch"
