@@ -2,6 +2,8 @@
 
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -14,11 +16,22 @@ from pymongo.errors import OperationFailure
 
 from chassis.nodes import MongoDB, NodeError, NotInstalled, RabbitMQ, broker_user, mongodb, operator_user, rabbitmq
 
+LISTENS = "0A"  # TCP_LISTEN of the kernel
+
 
 def listening(pid: int) -> set[str]:
-    """Give the addresses and ports on which a process listens."""
-    said = subprocess.run(["ss", "-ltnpH"], capture_output=True, text=True, check=True).stdout
-    return {line.split()[3] for line in said.splitlines() if f"pid={pid}," in line}
+    """Give the addresses and ports on which a process listens, as proc(5) tells them."""
+    sockets = {str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()}
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            local, state, inode = (line.split()[column] for column in (1, 3, 9))
+            if state == LISTENS and f"socket:[{inode}]" in sockets:
+                address, port = local.split(":")
+                packed = b"".join(struct.pack("=I", int(address[i : i + 8], 16)) for i in range(0, len(address), 8))
+                family = socket.AF_INET if table == "tcp" else socket.AF_INET6
+                found.add(f"{socket.inet_ntop(family, packed)}:{int(port, 16)}")
+    return found
 
 
 def connect(uri: str) -> amqp.Connection:
