@@ -41,7 +41,7 @@ def patched(schema: Schema, current: Mapping[str, Any], patch: Mapping[str, Any]
 
 @cache
 def patch_of(schema: type[Schema]) -> type[Schema]:
-    """The schema of a merge patch of `schema`: every field may be left out, or be null to remove it, at every depth.
+    """The schema of a merge patch of `schema`: every field may be left out, and those that may be missing be null.
 
     Nothing that concerns several fields is checked; that is for the whole, see `patched`.
     """
@@ -53,5 +53,5 @@ def _optional(field: fields.Field[Any]) -> fields.Field[Any]:
     optional = copy(field)
     if isinstance(field, fields.Nested):
         optional = fields.Nested(patch_of(type(field.schema)), metadata=field.metadata)
-    optional.required, optional.allow_none, optional.load_default = False, True, missing
+    optional.required, optional.allow_none, optional.load_default = False, not field.required, missing
     return optional

@@ -10,9 +10,10 @@ from pymongo.errors import DuplicateKeyError
 
 from chassis.store import Repository
 from groups.groups.model import FIELDS, Group, Viewer
-from groups.search.model import words
+from groups.search.model import pairs_of, size_of, words
 
 _PLAIN = tuple(name for name in FIELDS if name != "id")
+_FOR_SEARCHES = {"words": 0, "pairs": 0, "at": 0, "listed": 0, "size": 0}
 
 
 class SlugTaken(Exception):
@@ -44,10 +45,11 @@ class Groups(Repository):
         """The group with this id or slug, with what the person is in it, or None. In one round trip: the hot path."""
         by = "_id" if reference.startswith("grp_") else "slug"
         if person is None:
-            found = self.documents.find_one({by: reference}, session=self.session)
+            found = self.documents.find_one({by: reference}, _FOR_SEARCHES, session=self.session)
             return group_of(found) if found else None
         pipeline: list[dict[str, Any]] = [
             {"$match": {by: reference}},
+            {"$project": _FOR_SEARCHES},
             {"$set": {"viewer": {"$concat": ["$_id", ":", person]}}},
             {"$lookup": {"from": "members", "localField": "viewer", "foreignField": "_id", "as": "viewer"}},
         ]
@@ -57,7 +59,7 @@ class Groups(Repository):
 
     def several(self, identifiers: Iterable[str]) -> dict[str, Group]:
         """The groups with these ids, by id."""
-        found = self.documents.find({"_id": {"$in": list(identifiers)}}, session=self.session)
+        found = self.documents.find({"_id": {"$in": list(identifiers)}}, _FOR_SEARCHES, session=self.session)
         return {one["_id"]: group_of(one) for one in found}
 
 
@@ -66,6 +68,8 @@ def document_of(group: Group) -> dict[str, Any]:
     document: dict[str, Any] = {"_id": group.id, "schema": 1}
     document |= {name: getattr(group, name) for name in _PLAIN}
     document["listed"] = group.listed
+    document["size"] = size_of(group.member_count)
+    document["pairs"] = pairs_of(group.interests)
     document["words"] = words(group.name, group.summary, *group.interests)
     location = group.place and group.place.get("location")
     if location:

@@ -31,24 +31,38 @@ class SearchApi:
         virtual ones until it finds some; `scope_reached` says how far it went. A search that finds nothing answers with
         `nobody_yet`: how many others watch for the same, and the groups that come closest.
         """
-        search = self._search(call, query)
+        search, limit = self._search(call, query), query["limit"]
         steps = dict(model.ladder(search)) if query["widen"] else {WHOLE: search}
-        begin, after = query.get("cursor") or (None, None)
+        begin = query.get("cursor")
+        if begin:
+            steps = {scope: step for scope, step in steps.items() if scope == begin[0]}
         found: list[tuple[Group, list[Any]]] = []
         reached = WHOLE
         for scope, step in steps.items():
-            if begin is not None and scope != begin:
-                continue
             reached = scope
-            model.check_place(step, after)
-            if found := self.store.listed_groups.search(step, after, query["limit"] + 1):
+            if found := self._find(step, begin and begin[1:], limit + 1):
                 break
         more: dict[str, Any] = {"scope_reached": reached} if query["widen"] else {}
-        if not found and begin is None:
+        if not found and not begin:
             more["nobody_yet"] = self._nobody_yet(call, search)
-        page = Page.cut(found, query["limit"], lambda one: [reached, one[1]], **more)
+        page = Page.cut(found, limit, lambda one: [reached, *one[1]], **more)
         page.items = self._shown(call, search, (group for group, _ in page.items))
         return page
+
+    def _find(self, search: model.Search, begin: Any, limit: int) -> list[tuple[Group, list[Any]]]:
+        """What the courses of a search find, in turn, from a place on: the name of a course and a place in it."""
+        courses = model.courses(search)
+        names = [course.name for course in courses]
+        at, after = begin or (names[0], None)
+        model.check_place(courses, at, after)
+        found: list[tuple[Group, list[Any]]] = []
+        for course in courses[names.index(at) :]:
+            part = self.store.listed_groups.find(search, course, after, limit - len(found))
+            found += [(group, [course.name, place]) for group, place in part]
+            after = None
+            if len(found) == limit:
+                break
+        return found
 
     def _search(self, call: Call, query: dict[str, Any]) -> model.Search:
         search = model.Search(
@@ -74,10 +88,6 @@ class SearchApi:
         return [(replace(one, viewer=viewers.get(one.id)), model.match(search, one)) for one in found]
 
     def _nobody_yet(self, call: Call, search: model.Search) -> dict[str, Any]:
-        closest: Iterable[Group] = ()
-        if search.interests:
-            closest = (group for group, _ in self.store.listed_groups.search(model.closest_to(search), None, CLOSEST))
-        elif search.near:
-            closest = self.store.listed_groups.nearest(search.near, CLOSEST)
+        closest = self._find(model.closest_to(search), None, CLOSEST) if search.interests or search.near else []
         watchers = self.store.watches.watchers(search.interests) if search.interests else 0
-        return {"watchers": watchers, "closest": self._shown(call, search, closest)}
+        return {"watchers": watchers, "closest": self._shown(call, search, (group for group, _ in closest))}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 from chassis.problems import MalformedRequest
@@ -17,10 +18,16 @@ EARTH_KM = 6378.1
 REACH_KM = {"local": 50.0, "regional": 300.0}
 """How far from home a local and a regional group reach, where the search does not say."""
 FAR_AWAY_KM = 1e6
+"""How far away a group counts that is not found by distance."""
 
 _WORD = re.compile(r"\w+")
 # Scripts that write without spaces: Han, kana, Hangul, Thai, Lao, Khmer, Burmese.
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+
+
+Order = tuple[tuple[str, int], ...]
+"""Names of what decides, first to last, each 1 (low first) or -1 (high first). The last is unique."""
+BY_SIZE: Order = (("size", -1), ("_id", -1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,33 +48,74 @@ class Search:
     bounded: bool = True
     """Whether `near` says what is found, and not only in which order."""
 
-    @property
-    def ranks_by_shared(self) -> bool:
-        """Whether some of what is found may share more than others."""
-        return self.match == "any" and len(self.interests) > 1
-
     def reach_km(self, scope: str) -> float:
         """How far away a group of this scope may be."""
         return REACH_KM[scope] if self.within_km is None else self.within_km
 
+    @property
+    def located(self) -> tuple[str, ...]:
+        """Of the scopes that are looked for, those whose groups are found by distance."""
+        return tuple(scope for scope in self.scopes or REACH_KM if scope in REACH_KM)
 
-Order = tuple[tuple[str, int], ...]
+    @property
+    def national(self) -> bool:
+        """Whether national groups are looked for near somewhere, and it is known in which country that is."""
+        return bool(self.country or self.home) and (not self.scopes or "national" in self.scopes)
 
 
-def order_of(search: Search) -> Order:
-    """In which order groups are found: names of what decides, first to last, each 1 (low first) or -1 (high first).
+@dataclass(frozen=True, slots=True)
+class Course:
+    """One part of a search, which the database can serve in its order. A search finds what its courses find, in turn.
 
-    `best`: who share more of the interests, then nearer ones (where the search says near what), then larger ones, then
-    newer ones. Ids grow with time, so the id stands for newness and makes every order a total one.
+    `share`: of the interests, groups have `all`, `any`, `several` (two or more) or just `one`. `way`: `sorted` in an
+    order that an index has; `ranked` by what has to be computed first; `nearest` as the index of places yields them; and
+    `elsewhere`, sorted, what is found though it is not near.
     """
-    shared: Order = (("shared", -1),) if search.ranks_by_shared else ()
-    distance: Order = (("distance", 1),) if search.near else ()
-    return {
-        "best": (*shared, *distance, ("member_count", -1), ("_id", -1)),
-        "nearest": (*distance, ("_id", -1)),
-        "largest": (("member_count", -1), ("_id", -1)),
-        "newest": (("_id", -1),),
-    }[search.sort]
+
+    share: str
+    way: str
+    order: Order
+
+    @property
+    def name(self) -> str:
+        """How cursors name it."""
+        return f"{self.share} {self.way}"
+
+
+def courses(search: Search) -> list[Course]:
+    """The courses of a search.
+
+    `best` is: who shares more of the interests; then, where the search says near what, local and regional groups, the
+    nearest first, before all others; then larger ones, in powers of two, so that the order stands while people join;
+    then newer ones. Ids grow with time, so the id stands for newness and makes every order a total one.
+    """
+    if search.sort in ("newest", "largest"):
+        order: Order = (("_id", -1),) if search.sort == "newest" else (("member_count", -1), ("_id", -1))
+        return [Course(search.match, "sorted", order)]
+    if search.sort == "best" and search.match == "any" and len(search.interests) > 1:
+        nearness: Order = (("distance", 1),) if search.near else ()
+        several = Course("several", "ranked", (("shared", -1), *nearness, *BY_SIZE))
+        return [several, *_by_place(search, "one")]
+    return _by_place(search, search.match)
+
+
+def _by_place(search: Search, share: str) -> list[Course]:
+    if search.near is None:
+        return [Course(share, "sorted", BY_SIZE)]
+    return [Course(share, "nearest", (("distance", 1), *BY_SIZE)), Course(share, "elsewhere", BY_SIZE)]
+
+
+def size_of(member_count: int) -> int:
+    """How large a group is, in powers of two: what `best` compares."""
+    return member_count.bit_length()
+
+
+def pairs_of(interests: Iterable[str]) -> list[str]:
+    """All pairs of a set of interests, by which an index finds groups that share two at once.
+
+    White space within an interest is always a blank, so that a line break can stand between two.
+    """
+    return ["\n".join(pair) for pair in combinations(sorted(set(interests)), 2)]
 
 
 def ladder(search: Search) -> Iterator[tuple[str, Search]]:
@@ -79,20 +127,20 @@ def ladder(search: Search) -> Iterator[tuple[str, Search]]:
     for scope in SCOPES:
         if search.scopes and scope not in search.scopes:
             continue
-        within = search.within_km
-        if scope == "regional" and within is not None:
-            within = max(within, REACH_KM[scope])
-        rung = replace(search, scopes=(scope,), within_km=within)
-        yield scope, replace(rung, country=None, near=None) if scope == "virtual" and search.sort != "nearest" else rung
+        rung = replace(search, scopes=(scope,))
+        if scope == "regional" and search.within_km is not None:
+            rung = replace(rung, within_km=max(search.within_km, REACH_KM[scope]))
+        if scope == "virtual":
+            rung = replace(rung, country=None, bounded=False)
+        yield scope, rung
 
 
-def check_place(search: Search, place: Sequence[Any] | None) -> None:
-    """Raises MalformedRequest when what a cursor says is no place in the order of this search."""
-    if place is None:
-        return
-    order = order_of(search)
-    kinds = [str if name == "_id" else int | float for name, _ in order]
-    if len(place) != len(kinds) or not all(isinstance(value, kind) for value, kind in zip(place, kinds, strict=True)):
+def check_place(courses: Sequence[Course], name: str, place: Sequence[Any] | None) -> None:
+    """Raises MalformedRequest when what a cursor says is no place in the order of one of these courses."""
+    orders = {course.name: course.order for course in courses}
+    kinds = [str if key == "_id" else int | float for key, _ in orders.get(name, ())]
+    fits = place is None or (len(place) == len(kinds) and all(map(isinstance, place, kinds)))
+    if name not in orders or not fits:
         raise MalformedRequest(
             "cursor: Not a cursor of this search: use the `next` of the page before with the same query."
         )

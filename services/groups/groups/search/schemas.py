@@ -47,7 +47,7 @@ class SearchQuery(ListQuery):
         validate=validate.OneOf(["best", "newest", "largest", "nearest"]),
         metadata={"description": "best: who shares more first, then nearer, larger, newer ones."},
     )
-    cursor = Cursor(str, list, metadata={"description": "The `next` of the page before."})
+    cursor = Cursor(str, str, list, metadata={"description": "The `next` of the page before."})
 
     @validates_schema
     def _fits_together(self, data: dict[str, Any], **kwargs: Any) -> None:

@@ -1,8 +1,9 @@
-"""The queries of search. Each takes its matches from an index; what no distance or rank decides comes sorted."""
+"""The queries of search. Each takes its matches from an index, and in its order wherever an index can have it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, GEOSPHERE, IndexModel
@@ -11,11 +12,14 @@ from chassis.store import Repository
 from groups.groups.model import Group
 from groups.groups.store import group_of
 from groups.paging import beyond
-from groups.search.model import EARTH_KM, FAR_AWAY_KM, Search, order_of
+from groups.search.model import EARTH_KM, FAR_AWAY_KM, Course, Search, pairs_of
 
 _LISTED = {"listed": True}
-_LARGEST = [("member_count", DESCENDING), ("_id", DESCENDING)]
+_BY_SIZE = [("size", DESCENDING), ("_id", DESCENDING)]
 _NEWEST = [("_id", DESCENDING)]
+
+Found = list[tuple[Group, list[Any]]]
+"""Groups, each with its place in the order in which they were found."""
 
 
 def _index(*keys: tuple[str, Any]) -> IndexModel:
@@ -24,91 +28,144 @@ def _index(*keys: tuple[str, Any]) -> IndexModel:
 
 
 class ListedGroups(Repository):
-    """Groups as searches find them."""
+    """Groups as searches find them. `pairs` holds each two of a group's interests, so that a search for several of them
+    need not go through all that have the first."""
 
     collection = "groups"
     indexes = (
-        _index(("interests", ASCENDING), *_LARGEST),
+        _index(("interests", ASCENDING), *_BY_SIZE),
         _index(("interests", ASCENDING), *_NEWEST),
         _index(("interests", ASCENDING), ("at", GEOSPHERE)),
-        _index(("words", ASCENDING), *_LARGEST),
-        _index(("place.country", ASCENDING), *_LARGEST),
+        _index(("pairs", ASCENDING), *_BY_SIZE),
+        _index(("words", ASCENDING), *_BY_SIZE),
+        _index(("place.country", ASCENDING), *_BY_SIZE),
         _index(("at", GEOSPHERE)),
-        _index(*_LARGEST),
+        _index(*_BY_SIZE),
+        _index(("member_count", DESCENDING), *_NEWEST),
         _index(("listed", ASCENDING), *_NEWEST),
     )
 
-    def search(self, search: Search, after: Sequence[Any] | None, limit: int) -> list[tuple[Group, list[Any]]]:
-        """The groups that a search finds from after a place on, each with its own place."""
-        order = order_of(search)
-        pipeline = pipeline_of(search, after, limit)
+    def find(self, search: Search, course: Course, after: Sequence[Any] | None, limit: int) -> Found:
+        """What a course of a search finds from after a place on."""
+        if course.way == "nearest":
+            return self._nearest(search, course, after, limit)
+        return self._run(pipeline_of(search, course, after, limit), course)
+
+    def _nearest(self, search: Search, course: Course, after: Sequence[Any] | None, limit: int) -> Found:
+        """The index of places yields groups one by one, the nearest first, but those of one distance in no certain order.
+
+        So where a page ends among groups of one distance, these are asked for on their own.
+        """
+        nearest = _nearest_of(search, course, start=after[0] if after else 0.0)
+        if nearest is None:
+            return []
+        rest = {"$match": beyond(course.order, after)}
+        found = self._run([*nearest, rest, {"$limit": limit + 1}], course)
+        distances = [place[0] for _, place in found]
+        if len(found) <= limit or distances[limit - 1] < distances[limit]:
+            return _in_order(found)[:limit]
+        last = distances[limit - 1]
+        before = [one for one in found if one[1][0] < last]
+        there = _nearest_of(search, course, last, last) or []
+        same = {"$match": {"distance": last}}
+        tied = [*there, same, rest, {"$sort": dict(course.order)}, {"$limit": limit - len(before)}]
+        return _in_order(before) + self._run(tied, course)
+
+    def _run(self, pipeline: list[dict[str, Any]], course: Course) -> Found:
         found = self.documents.aggregate(pipeline, session=self.session)
-        return [(group_of(one), [one[name] for name, _ in order]) for one in found]
-
-    def nearest(self, near: tuple[float, float], limit: int) -> list[Group]:
-        """The groups nearest to a point, however far."""
-        at = {"$nearSphere": {"$geometry": {"type": "Point", "coordinates": [near[1], near[0]]}}}
-        found = self.documents.find({"listed": True, "at": at}, session=self.session).limit(limit)
-        return [group_of(one) for one in found]
+        order = [name for name, _ in course.order]
+        return [(group_of(one), [one[name] for name in order]) for one in found]
 
 
-def pipeline_of(search: Search, after: Sequence[Any] | None, limit: int) -> list[dict[str, Any]]:
-    """The aggregation that finds a page of a search. `after` holds a value for each field of the search's order."""
-    order = order_of(search)
-    computed: dict[str, Any] = {}
-    if any(name == "shared" for name, _ in order):
-        computed["shared"] = {"$size": {"$setIntersection": ["$interests", list(search.interests)]}}
-    if search.near and any(name == "distance" for name, _ in order):
-        computed["distance"] = _distance_km(*search.near)
-    wanted, rest = query_of(search), beyond(order, after)
-    if computed:
-        steps: list[dict[str, Any]] = [{"$match": wanted}, {"$set": computed}, {"$match": rest}]
-    else:
-        steps = [{"$match": {"$and": [wanted, rest]}}]
-    return [*steps, {"$sort": dict(order)}, {"$limit": limit}]
+def pipeline_of(search: Search, course: Course, after: Sequence[Any] | None, limit: int) -> list[dict[str, Any]]:
+    """The aggregation that finds a page of a course that is sorted, ranked or elsewhere."""
+    wanted = {"$and": [_LISTED, *_of(search, course), _somewhere(search, course)]}
+    rest = beyond(course.order, after)
+    steps: list[dict[str, Any]] = [{"$match": {"$and": [wanted, rest]}}]
+    if course.way == "ranked":
+        rank: dict[str, Any] = {"shared": {"$size": {"$setIntersection": ["$interests", list(search.interests)]}}}
+        if search.near:
+            rank["distance"] = _distance_km(search)
+        steps = [{"$match": wanted}, {"$set": rank}, {"$match": rest}]
+    return [*steps, {"$sort": dict(course.order)}, {"$limit": limit}]
 
 
-def query_of(search: Search) -> dict[str, Any]:
-    """What a group must be to be found."""
-    wanted: list[dict[str, Any]] = [_LISTED]
-    if search.interests:
-        wanted.append({"interests": {"$in" if search.match == "any" else "$all": list(search.interests)}})
+def _nearest_of(search: Search, course: Course, start: float, end: float | None = None) -> list[dict[str, Any]] | None:
+    """The beginning of an aggregation that yields groups by distance from `start` to `end` (km, give or take 1 m).
+
+    None when the search is for none that are found by distance.
+    """
+    assert search.near is not None
+    wanted = [_LISTED, *_of(search, course)]
+    then: list[dict[str, Any]] = []
+    near: dict[str, Any] = {
+        "near": {"type": "Point", "coordinates": [search.near[1], search.near[0]]},
+        "key": "at",
+        "distanceField": "distance",
+        "distanceMultiplier": 0.001,
+        "minDistance": max(0.0, start * 1000 - 1),
+    }
+    if search.bounded:
+        if not search.located:
+            return None
+        reaches = {scope: search.reach_km(scope) for scope in search.located}
+        end = min(max(reaches.values()), FAR_AWAY_KM if end is None else end)
+        wanted.append({"scope": {"$in": list(reaches)}})
+        within = [{"scope": scope, "distance": {"$lte": km}} for scope, km in reaches.items()]
+        then = [{"$match": {"$or": within}}]
+    elif search.scopes:
+        wanted.append({"scope": {"$in": list(search.scopes)}})
+    if end is not None:
+        near["maxDistance"] = end * 1000 + 1
+    return [{"$geoNear": {**near, "query": {"$and": wanted}}}, *then]
+
+
+def _of(search: Search, course: Course) -> list[dict[str, Any]]:
+    """What a group must be to be found, wherever it is."""
+    wanted: list[dict[str, Any]] = []
+    interests, pairs = list(search.interests), pairs_of(search.interests)
+    if course.share == "several":
+        wanted.append({"pairs": {"$in": pairs}})
+    elif course.share == "one":
+        wanted.append({"interests": {"$in": interests}, "pairs": {"$nin": pairs}})
+    elif course.share == "any" and interests:
+        wanted.append({"interests": {"$in": interests}})
+    elif len(interests) == 1:
+        wanted.append({"interests": interests[0]})
+    elif interests:
+        # Whoever has each with the next has all of them.
+        wanted.append({"pairs": {"$all": ["\n".join(pair) for pair in pairwise(sorted(interests))]}})
     if search.words:
         wanted.append({"words": {"$all": list(search.words)}})
     if search.country:
         wanted.append({"place.country": search.country})
-    wanted.append(_in_reach(search) if search.near and search.bounded else _of_scopes(search.scopes))
-    return {"$and": wanted}
+    return wanted
 
 
-def _of_scopes(scopes: Sequence[str]) -> dict[str, Any]:
-    return {"scope": {"$in": list(scopes)}} if scopes else {}
-
-
-def _in_reach(search: Search) -> dict[str, Any]:
-    """Local and regional groups within their reach, national ones in the country; virtual ones if asked for."""
-    assert search.near is not None
+def _somewhere(search: Search, course: Course) -> dict[str, Any]:
+    """Where a group must be, or which scope it must have, to be found."""
+    if search.near is None or not search.bounded:
+        wanted: dict[str, Any] = {"scope": {"$in": list(search.scopes)}} if search.scopes else {}
+        return {**wanted, "at": None} if course.way == "elsewhere" else wanted
     lat, lon = search.near
-    scopes = search.scopes or ("local", "regional", "national")
-    by_reach: dict[float, list[str]] = {}
-    for scope in scopes:
-        if scope in ("local", "regional"):
-            by_reach.setdefault(search.reach_km(scope), []).append(scope)
-    choices: list[dict[str, Any]] = [
-        {"at": {"$geoWithin": {"$centerSphere": [[lon, lat], km / EARTH_KM]}}, "scope": {"$in": within}}
-        for km, within in by_reach.items()
-    ]
-    if "national" in scopes and (search.country or search.home):
+    choices: list[dict[str, Any]] = []
+    if course.way != "elsewhere":
+        for scope in search.located:
+            within = {"$centerSphere": [[lon, lat], search.reach_km(scope) / EARTH_KM]}
+            choices.append({"scope": scope, "at": {"$geoWithin": within}})
+    if search.national:
         choices.append({"scope": "national", "place.country": search.country or search.home})
-    if "virtual" in scopes:
+    if "virtual" in search.scopes:
         choices.append({"scope": "virtual"})
     if not choices:
         return {"scope": {"$in": []}}
     return choices[0] if len(choices) == 1 else {"$or": choices}
 
 
-def _distance_km(lat: float, lon: float) -> dict[str, Any]:
-    """The haversine formula as an expression; what has no place of its own counts as far away."""
+def _distance_km(search: Search) -> dict[str, Any]:
+    """The haversine formula as an expression; what is not found by distance counts as far away."""
+    assert search.near is not None
+    lat, lon = search.near
 
     def half_squared(there: str, here: float) -> dict[str, Any]:
         difference = {"$degreesToRadians": {"$subtract": [there, here]}}
@@ -118,4 +175,13 @@ def _distance_km(lat: float, lon: float) -> dict[str, Any]:
     cosines = {"$multiply": [{"$cos": {"$degreesToRadians": lat}}, {"$cos": {"$degreesToRadians": there_lat}}]}
     half = {"$add": [half_squared(there_lat, lat), {"$multiply": [cosines, half_squared(there_lon, lon)]}]}
     distance = {"$multiply": [2 * EARTH_KM, {"$asin": {"$min": [1, {"$sqrt": half}]}}]}
-    return {"$cond": [{"$eq": [{"$type": there_lat}, "missing"]}, FAR_AWAY_KM, distance]}
+    nowhere: dict[str, Any] = {"$eq": [{"$type": there_lat}, "missing"]}
+    if search.bounded:
+        nowhere = {"$or": [nowhere, {"$not": {"$in": ["$scope", list(search.located)]}}]}
+    return {"$cond": [nowhere, FAR_AWAY_KM, distance]}
+
+
+def _in_order(found: Found) -> Found:
+    """Groups that were found by distance: those of one distance the larger first, then the newer."""
+    newest = sorted(found, key=lambda one: str(one[1][2]), reverse=True)
+    return sorted(newest, key=lambda one: (one[1][0], -one[1][1]))
