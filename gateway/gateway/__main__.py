@@ -7,6 +7,7 @@ import logging
 import resource
 import sys
 from collections.abc import Callable
+from typing import TypeVar
 
 from limits.errors import ConfigurationError
 
@@ -29,6 +30,8 @@ from gateway.settings import GatewaySettings
 
 log = logging.getLogger("gateway")
 
+T = TypeVar("T")
+
 
 def main() -> int:
     """Serve until SIGTERM or SIGINT. Returns the exit status."""
@@ -37,17 +40,16 @@ def main() -> int:
     tracing.configure("gateway")
     signals, health = Signals(), Health()
     _raise_file_limit(settings.connections)
-    try:
-        rates = Rates(
+    rates = _read(
+        "CG_RATE_LIMIT_PERSON, CG_RATE_LIMIT_ADDRESS or CG_RATE_LIMITS_STORE",
+        lambda: Rates(
             settings.rate_limit_person,
             settings.rate_limit_address,
             settings.rate_limits_store,
             on=settings.rate_limits != "off",
-        )
-        addresses = Addresses(settings.trusted_proxies)
-    except (ValueError, ConfigurationError) as fault:
-        print(f"The configuration is not complete:\n  {fault}", file=sys.stderr)
-        return EXIT_CONFIGURATION
+        ),
+    )
+    addresses = _read("CG_TRUSTED_PROXIES", lambda: Addresses(settings.trusted_proxies))
     calls = CallClient(settings.amqp_uri, "gateway", _tell(health))
     contracts = Contracts(settings.services, calls.call, health)
     access_log = _access_log(settings)
@@ -89,6 +91,15 @@ def main() -> int:
         access_log.stop()
     log.info("stopped")
     return 0
+
+
+def _read(variables: str, make: Callable[[], T]) -> T:
+    """Make what settings describe, or say that they are wrong and exit 78."""
+    try:
+        return make()
+    except (ValueError, OSError, ConfigurationError) as fault:
+        print(f"The configuration is not complete:\n  {variables}: {fault}.", file=sys.stderr)
+        raise SystemExit(EXIT_CONFIGURATION) from None
 
 
 def _tell(health: Health) -> Callable[[bool], None]:

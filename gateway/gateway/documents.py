@@ -120,7 +120,7 @@ def join(parts: list[tuple[str, Document]], sections: list[Section]) -> Joined:
         joined.entries[section] = {}
     for service, part in parts:
         clashing = _clashing(part, joined, sections)
-        renamed = {entry: f"{service}.{entry[1]}" for entry in clashing}
+        renamed = {entry: f"{service}_{entry[1]}" for entry in clashing}
         part = _repoint(part, renamed)
         for section in sections:
             for name, value in _at(part, section).items():

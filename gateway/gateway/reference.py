@@ -333,7 +333,7 @@ def _badge(method: str) -> str:
 
 
 def _path(path: str) -> str:
-    return re.sub(r"(\{[^}]*\})", r"<i>\1</i>", escape(path)).replace("/", "/<wbr>")
+    return re.sub(r"(\{[^}]*\})", r"<i>\1</i>", escape(path).replace("/", "/<wbr>"))
 
 
 def _title(tag: str) -> str:
