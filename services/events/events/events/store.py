@@ -90,15 +90,18 @@ class Events(Repository):
                 group.visibility == "public" and not group.archived,
             ]
         }
+        slug, name = {"$literal": group.slug}, {"$literal": group.name}
+        # All that an event shows of its group: only then is it another version of it.
+        seen = {"$or": [{"$ne": ["$group_slug", slug]}, {"$ne": ["$group_name", name]}]}
         new = {
-            "group_slug": {"$literal": group.slug},
-            "group_name": {"$literal": group.name},
+            "group_slug": slug,
+            "group_name": name,
             "group_visibility": {"$literal": group.visibility},
             "group_archived": group.archived,
             "group_sequence": {"$literal": group.sequence},
             "interests": {"$literal": group.interests},
             "listed": listed,
-            "version": {"$add": ["$version", 1]},
+            "version": {"$add": ["$version", {"$cond": [seen, 1, 0]}]},
         }
         self.documents.update_many(older, [{"$set": new}], session=self.session)
 
