@@ -1,4 +1,4 @@
-"""A whole Common Ground for tests: the gateway and the three services as real processes on a real broker and database."""
+"""A whole Common Ground for tests: gateway and services as real processes on a real broker and database."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 
 
 class CommonGround:
-    """The four processes, by name (`groups`, `events`, `notifications`, `gateway`), and those that are added to them."""
+    """The four processes, by name (`groups`, `events`, `notifications`, `gateway`), and what is added to them."""
 
     def __init__(
         self, broker: RabbitMQ, database: MongoDB, mongo_uris: Mapping[str, str], start_process: StartProcess

@@ -1,6 +1,7 @@
 """What the tests that cross services share: one running Common Ground, people in it, and systems that listen."""
 
 import secrets
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -35,8 +36,19 @@ def session_platform(
             database.drop_database(name)
 
 
+@pytest.fixture(scope="session")
+def signed_out(session_platform: CommonGround) -> tuple[Person, float]:
+    """Somebody who signed out at a time (monotonic). As early in the run as can be: access may go on for a minute."""
+    eve = session_platform.person("eve")
+    assert eve.get("/v1/me").status == 200
+    assert eve.delete("/v1/sessions/current").status == 204
+    return eve, time.monotonic()
+
+
 @pytest.fixture
-def platform(session_platform: CommonGround, request: pytest.FixtureRequest) -> CommonGround:
+def platform(
+    session_platform: CommonGround, signed_out: tuple[Person, float], request: pytest.FixtureRequest
+) -> CommonGround:
     """A Common Ground that the tests share: they leave it running, and use people and groups of their own."""
     request.node.stash[PROCESSES] = list(session_platform.processes.values())
     return session_platform
@@ -62,7 +74,9 @@ def subscribe(platform: CommonGround) -> Iterator[Callable[..., Subscriber]]:
     """
     started: list[Subscriber] = []
 
-    def start(routing_key: str = "#", *, trusted: bool = False, log: str | None = None, offset: str = "first") -> Subscriber:
+    def start(
+        routing_key: str = "#", *, trusted: bool = False, log: str | None = None, offset: str = "first"
+    ) -> Subscriber:
         account = "warehouse" if trusted else "newsletter"
         uri = platform.broker.uri_for(account)
         if log is not None:

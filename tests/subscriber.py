@@ -1,4 +1,4 @@
-"""Another system that subscribes to messages, as docs tell it to: with kombu, an account of its own and a queue of its own."""
+"""Another system that subscribes to messages: with kombu, an account of its own and a queue of its own."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ class Heard:
 class Subscriber:
     """Collects in `heard` what an exchange brings for a routing key from now on, or what a stream holds."""
 
-    def __init__(self, amqp_uri: str, account: str, exchange: str | None, routing_key: str = "#", **stream: Any) -> None:
+    def __init__(
+        self, amqp_uri: str, account: str, exchange: str | None, routing_key: str = "#", **stream: Any
+    ) -> None:
         """Of an exchange; or with `stream="commonground.public.log", offset="first"` of a log."""
         self.heard: list[Heard] = []
         self._ended = threading.Event()

@@ -1,4 +1,4 @@
-"""An Idempotency-Key makes a request have one effect and one answer, however often and at how many places it is sent."""
+"""An Idempotency-Key makes a request have one effect and one answer, however often it is sent, and from where."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +10,7 @@ A_GROUP = {"name": "Once and for all", "interests": ["kittens"], "scope": "virtu
 
 
 def send_from_everywhere(door, request, times=20):
-    """Send the same request from so many threads at once, each again while the first still runs. Gives all last answers."""
+    """Send the same request from so many threads, each again while the first still runs. Gives the last answers."""
     ready = threading.Barrier(times)
 
     def send():

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from commonground import eventually
 from people import done
 
 
@@ -83,6 +84,19 @@ def test_a_patch_takes_null_for_what_is_to_be_forgotten_and_leaves_all_else(pers
     assert (after["place"], after["about"]) == (None, "Goodbye")
     kept = set(before) - {"place", "about", "version", "updated_at"}
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+
+
+def test_an_event_keeps_its_version_until_its_group_shows_differently_in_it(person, platform):
+    ana = person("ana")
+    group = ana.founds()
+    event = ana.schedules(group)
+    path = f"/v1/events/{event['id']}"
+    done(ana.patch(f"/v1/groups/{group['id']}", {"summary": "Something else", "interests": ["hockey"]}), 200)
+    eventually(lambda: not platform.waiting(), "the events service hearing of it")
+    assert ana.get(path).json() == event
+    done(ana.patch(f"/v1/groups/{group['id']}", {"name": "Another name"}), 200)
+    eventually(lambda: ana.get(path).json()["group"]["name"] == "Another name", "the event showing it")
+    assert ana.get(path).json()["version"] == event["version"] + 1
 
 
 def test_the_documents_of_the_gateway_are_not_sent_again_either(http):
