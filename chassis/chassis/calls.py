@@ -103,7 +103,8 @@ class CallServer(ProviderCollector, SharedExtension):
                     return
                 self.health.waiting("calls", f"the broker is away: {fault}")
                 self._close()
-                eventlet.sleep(pause)
+                if not _rest(pause):
+                    return
                 pause = min(pause * 2, 2)
 
     def _consume(self) -> None:
@@ -292,7 +293,8 @@ class CallClient:
             except FAULTS as fault:
                 log.warning("the broker is away", extra={"fault": str(fault)})
                 self._disconnect()
-                eventlet.sleep(pause)
+                if not _rest(pause):
+                    return
                 pause = min(pause * 2, 2)
 
     def _connect(self) -> None:
@@ -354,6 +356,15 @@ class CallClient:
         answered = self.waiting.pop(number, None) if number else None
         if answered is not None:
             answered.send_exception(problem)
+
+
+def _rest(seconds: float) -> bool:
+    """Wait before connecting again; says whether to go on, which it is not when the reader is being stopped."""
+    try:
+        eventlet.sleep(seconds)
+    except Stopping:
+        return False
+    return True
 
 
 def close_quietly(connection: Connection | None) -> None:
