@@ -18,7 +18,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from chassis.calls import ANNOUNCEMENTS, queue_of
+from chassis.calls import ANNOUNCEMENTS, close_quietly, queue_of
 from chassis.connection import connect
 from chassis.nodes import Process, RabbitMQ, free_port
 from chassis.testing import StartProcess, process_starter, wait_ready, wait_until
@@ -143,7 +143,9 @@ class Shelf:
                 connection.drain_events(timeout=0.05)
             except TimeoutError:
                 pass
-        connection.close()
+            except OSError:
+                break
+        close_quietly(connection)
 
     def _take(self, message: Any) -> None:
         line, _, body = message.body.partition(b"\n")

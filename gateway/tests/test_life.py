@@ -149,13 +149,12 @@ def test_starts_without_a_broker_and_ends_without_one(start_process, tmp_path):
 def test_a_broker_that_comes_back_is_used_again(broker, new_shelf, open_door):
     shelf = new_shelf()
     door = open_door(shelf.name).wait_ready()
-    shelf._running = False
     broker.kill()
     wait_until(lambda: door.get("/health/ready").status_code == 503)
     assert door.get("/v1/things").status_code == 503
     assert door.get("/openapi.json").json()["paths"]
     broker.start()
-    shelf._thread.join(10)
+    shelf.stop()
     shelf.start()
     wait_until(lambda: door.get("/v1/things").status_code == 200, 20)
     assert door.get("/health/ready").status_code == 200
