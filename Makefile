@@ -44,6 +44,7 @@ check:  ## format, lint, types, import rules, locks
 	$(bin)/ruff format --check $(code)
 	$(bin)/ruff check $(code)
 	$(bin)/mypy
+	MYPYPATH=deploy/local $(bin)/mypy deploy/local/*.py
 	$(bin)/lint-imports --no-cache
 	$(bin)/python requirements/check.py
 

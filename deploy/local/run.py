@@ -15,7 +15,7 @@ from pathlib import Path
 
 from chassis.nodes import NodeError, is_free
 from provide import provide
-from stack import BROKER, DATABASE, GATEWAY, ROOT, SERVICES, VAR, Ports, Refusal, Stack
+from stack import BROKER, DATABASE, FOLDERS, GATEWAY, ROOT, SERVICES, VAR, Ports, Refusal, Stack
 from supervision import Supervisor
 
 NODE_SECONDS = 120
@@ -35,7 +35,7 @@ def up() -> None:
     provide()
     stack = Stack.from_environment()
     _require_free_ports(stack)
-    VAR.mkdir(mode=0o700, exist_ok=True)
+    VAR.mkdir(mode=0o700, parents=True, exist_ok=True)
     stack.mail.mkdir(exist_ok=True)
     stack.remember()
     try:
@@ -115,7 +115,7 @@ def _where(stack: Stack) -> None:
     """Print where to look and what to do next."""
     print(f"  the API              {stack.http}/v1")
     print(f"  its documentation    {stack.http}/docs")
-    print(f"  logs                 {stack.log.relative_to(ROOT)}/   (make logs)")
+    print(f"  logs                 {os.path.relpath(stack.log)}/   (make logs)")
     print("  addresses, accounts  make env")
     print("  next                 make story, then make down")
 
@@ -168,7 +168,7 @@ def down() -> None:
     if supervisor.is_running():
         print("Stopping …", flush=True)
         supervisor.stop()
-        print("Common Ground is down; its data is in var/.")
+        print(f"Common Ground is down; its data is in {os.path.relpath(VAR)}/.")
     elif sys.argv[1] == "down":
         print("Common Ground is not running.")
     Stack.from_environment().forget()
@@ -177,7 +177,10 @@ def down() -> None:
 def clean() -> None:
     """Stop everything and remove the data, the secrets and the logs."""
     down()
-    shutil.rmtree(VAR, ignore_errors=True)
+    for folder in FOLDERS:
+        shutil.rmtree(VAR / folder, ignore_errors=True)
+    if VAR.exists() and not any(VAR.iterdir()):
+        VAR.rmdir()
     print("Nothing is left of it.")
 
 

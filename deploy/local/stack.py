@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from chassis.nodes import HOST, MongoDB, RabbitMQ, broker_user, operator_user
 
 ROOT = Path(__file__).resolve().parents[2]
-VAR = ROOT / "var"
+VAR = Path(os.environ.get("CG_VAR") or ROOT / "var").resolve()
+FOLDERS = ("rabbitmq", "mongodb", "secrets", "log", "mail", "run")
 SERVICES = ("groups", "events", "notifications")
 GATEWAY = "gateway"
 BROKER, DATABASE = "broker", "database"

@@ -36,7 +36,7 @@ def socket_path() -> Path:
     usual = RUN / "supervisor.sock"
     if len(str(usual)) <= LONGEST_SOCKET:
         return usual
-    name = hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
+    name = hashlib.sha256(str(VAR).encode()).hexdigest()[:12]
     folder = Path(tempfile.gettempdir()) / f"commonground-{os.getuid()}-{name}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid != os.getuid():

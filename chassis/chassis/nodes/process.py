@@ -30,7 +30,7 @@ def free_port() -> int:
     its port still free when it is started again.
     """
     for _ in range(1000):
-        port = random.randint(20000, 32000)  # noqa: S311 (no secret)
+        port = random.randint(20000, 32000)
         if is_free(port):
             return port
     raise NodeError("No free TCP port between 20000 and 32000 on 127.0.0.1.")
