@@ -24,6 +24,24 @@ def service(shared_service, shared_database):
 
 
 @pytest.fixture
+def run_groups(run_service, fresh_database):
+    """Start a groups service of its own for one test: `run_groups(CG_SIGN_INS_PER_HANDLE="3")`."""
+    return lambda **env: run_service("groups", env={"CG_MONGO_URI": fresh_database, "CG_SIGNING_KEY": KEY, **env})
+
+
+@pytest.fixture
+def introspect(api):
+    """Ask, as the gateway does, whether a token or session holds: `introspect(session="ses_…")`."""
+
+    def introspect(**about):
+        head = {"path": {}, "target": "", "query": "", "caller": None}
+        head |= dict.fromkeys(("if_match", "if_none_match", "idempotency_key"))
+        return api.receive(api._publish("introspect", head, json.dumps(about).encode(), 5)).json()
+
+    return introspect
+
+
+@pytest.fixture
 def api(service):
     """Calls the service."""
     return service.api

@@ -13,7 +13,6 @@ from chassis.schemas import Flag, Schema, Text, Time
 from chassis.vocabulary import Interests, Place
 from groups.merge_patch import patch_of
 
-HANDLE = re.compile(r"[a-z0-9_]{3,30}", re.ASCII)
 TIME_ZONES = available_timezones()
 # The shape of a language tag (RFC 5646, section 2.1), as far as software commonly sends them.
 LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?", re.ASCII)
@@ -56,7 +55,7 @@ class NewPerson(Profile):
         3,
         30,
         required=True,
-        validate=validate.Regexp(r"^[a-z0-9_]{3,30}\Z", error="Use 3 to 30 of a to z, 0 to 9 and _."),
+        validate=validate.Regexp("^[a-z0-9_]{3,30}$", error="Use 3 to 30 of a to z, 0 to 9 and _."),
         metadata={"description": "How others find the person; never changes."},
     )
     password = Password()

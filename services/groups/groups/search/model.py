@@ -68,7 +68,7 @@ class Course:
     """One part of a search, which the database can serve in its order. A search finds what its courses find, in turn.
 
     `share`: of the interests, groups have `all`, `any`, `several` (two or more) or just `one`. `way`: `sorted` in an
-    order that an index has; `ranked` by what has to be computed first; `nearest` as the index of places yields them; and
+    order that an index has; `ranked` by what has to be computed first; `nearest` as the index of places yields them;
     `elsewhere`, sorted, what is found though it is not near.
     """
 

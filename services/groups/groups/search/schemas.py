@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from chassis.schemas import Cursor, ListQuery, QueryFlag, Schema, page_of
+from chassis.schemas import Cursor, ListQuery, QueryFlag, Schema, Text, page_of
 from chassis.vocabulary import Interest, Near
 from groups.groups.model import SCOPES
 from groups.groups.schemas import GroupView, group_view
@@ -30,7 +30,7 @@ class SearchQuery(ListQuery):
         validate=validate.Range(1, 20_000),
         metadata={"description": "How far from `near`; left out, 50 for local and 300 for regional groups."},
     )
-    country = fields.String(validate=validate.Regexp(r"^[A-Z]{2}\Z", error="Use ISO 3166-1 alpha-2, e.g. US."))
+    country = Text(2, 2, validate=validate.Regexp("^[A-Z]{2}$", error="Use ISO 3166-1 alpha-2, e.g. US."))
     q = fields.String(
         load_default="",
         validate=validate.Length(max=200),

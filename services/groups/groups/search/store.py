@@ -52,7 +52,7 @@ class ListedGroups(Repository):
         return self._run(pipeline_of(search, course, after, limit), course)
 
     def _nearest(self, search: Search, course: Course, after: Sequence[Any] | None, limit: int) -> Found:
-        """The index of places yields groups one by one, the nearest first, but those of one distance in no certain order.
+        """The index of places yields groups one by one, the nearest first, those of one distance in no certain order.
 
         So where a page ends among groups of one distance, these are asked for on their own.
         """

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from joserfc import jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from groups.people.model import Person
@@ -29,7 +30,7 @@ def keys_of(pem: str) -> tuple[ECKey, ...]:
     """The private keys in a text of PEM blocks, in their order, each named by its thumbprint (RFC 7638)."""
     try:
         keys = tuple(ECKey.import_key(block) for block in _PEM.findall(pem))
-    except ValueError as fault:
+    except (ValueError, JoseError) as fault:
         raise NoSigningKey(f"CG_SIGNING_KEY cannot be read: {fault}") from fault
     if not keys or not all(key.curve_name == "P-256" and key.is_private for key in keys):
         raise NoSigningKey("CG_SIGNING_KEY must hold private keys on the curve P-256, as PEM.")
