@@ -16,8 +16,8 @@ from notifications.inbox.model import Reader, View
 
 SCHEMA = 1
 
-MERGED = 100
-"""How many audiences one query merges. MongoDB gives up merging by index, and sorts in memory, beyond 200.
+MERGED = 200
+"""How many audiences one query merges. MongoDB gives up merging by index, and sorts in memory, beyond this.
 
 https://www.mongodb.com/docs/v6.0/reference/method/cursor.sort/ (internalQueryMaxScansToExplode)
 """
