@@ -51,6 +51,8 @@ class World:
     service: RunningService
     channel: Any
     store: OpenStore
+    uri: str
+    """The address of the service's database."""
     published: set[tuple[str, str, str]] = field(default_factory=set)
     seconds: Iterator[int] = field(default_factory=lambda: count(1))
     sequences: dict[str, Iterator[int]] = field(default_factory=dict)
@@ -164,7 +166,9 @@ class World:
     def publish(self, *messages: Message) -> None:
         """Put messages on the broker, confirmed."""
         for one in messages:
-            body = amqp.Message(json.dumps(one.envelope).encode(), content_type=CONTENT_TYPE, delivery_mode=2)
+            properties = {"content_type": CONTENT_TYPE, "delivery_mode": 2}
+            properties |= {"message_id": one.envelope["id"], "type": one.envelope["type"]}
+            body = amqp.Message(json.dumps(one.envelope).encode(), **properties)
             key = one.envelope["type"].removeprefix("commonground.")
             self.published |= _effects(one.envelope)
             self.channel.basic_publish_confirm(body, one.exchange, key, mandatory=True)
@@ -260,6 +264,6 @@ def channel(topology: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
-def world(service: RunningService, channel: Any, store: OpenStore) -> World:
+def world(service: RunningService, channel: Any, store: OpenStore, shared_database: str) -> World:
     """The world of one test."""
-    return World(service, channel, store)
+    return World(service, channel, store, shared_database)
