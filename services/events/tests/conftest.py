@@ -1,4 +1,4 @@
-"""The events service as a real process, and the world around it: what the groups service publishes, on a real broker."""
+"""The events service as a real process, and what the groups service publishes, as real messages on the real broker."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence

@@ -15,7 +15,7 @@ from chassis.problems import AuthenticationRequired, NotAllowed, NotFound, Probl
 from chassis.schemas import Page
 from chassis.subscriptions import subscribe
 from chassis.together import Together
-from events.events.model import AlreadyCancelled, Event, as_seen, group_of, reference, see
+from events.events.model import WAITLISTED, AlreadyCancelled, Event, as_seen, group_of, reference, see
 from events.events.store import Wanted, place
 from events.groups.model import STRANGER
 from events.rsvps.model import Book, Fact, NotEnoughSeats, Rsvp, RsvpClosed, admit
@@ -148,7 +148,7 @@ def decide(event: str, asked: list[Asked]) -> list[Rsvp | Exception]:
                 membership = memberships[caller.id]
                 admit(found, membership, one.call.now)
                 rsvp = book.answer(caller.reference(), one.answer, one.guests, one.call.now, membership.sequence)
-                results.append(_at_once(book, rsvp))
+                results.append(replace(rsvp))
             except Problem as problem:
                 results.append(problem)
         if not book.changed:
@@ -180,27 +180,23 @@ def _told(event: Event, fact: Fact, person: dict[str, str]) -> Message:
     return RsvpChanged(content, subject=event.id, sequence=fact.sequence, audience="group")
 
 
-def _at_once(book: Book, rsvp: Rsvp) -> Rsvp:
-    """The answer as it is just after it was decided. Whoever came on the waitlist just now is its last."""
-    waits = rsvp.status == "waitlisted" and rsvp.place > book.began
-    return replace(rsvp, position=book.event.waitlist_length if waits else None)
-
-
 def _settled(tx: Any, book: Book, results: Sequence[Rsvp | Exception]) -> list[Rsvp | Exception]:
-    """The results as they are at the commit, for those who did not answer again in the same decision."""
+    """The results as they are at the commit; of who answered otherwise in the same decision, as they were decided."""
     newcomers = book.newcomers()
     behind = {rsvp.person: number for number, rsvp in enumerate(reversed(newcomers))}
     settled: list[Rsvp | Exception] = []
+    waited_before: list[Rsvp] = []
     for result in results:
         if isinstance(result, Rsvp):
             now = book.rsvps[result.person]
             if (now.answer, now.guests) == (result.answer, result.guests):
-                result = replace(now)
-                if now.person in behind:
-                    result.position = book.event.waitlist_length - behind[now.person]
-                else:
-                    result = tx.rsvps.positioned(result)
+                result = replace(now, position=None)
+            if result.person in behind and result.status == WAITLISTED:
+                result.position = book.event.waitlist_length - behind[result.person]
+            else:
+                waited_before.append(result)
         settled.append(result)
+    tx.rsvps.note_positions(book.event.id, waited_before)
     return settled
 
 

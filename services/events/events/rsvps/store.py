@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from itertools import pairwise
 from typing import Any
 
 from pymongo import ASCENDING, IndexModel, ReplaceOne
@@ -66,13 +67,15 @@ class Rsvps(Repository):
 
     def find(self, event: str, person: str) -> Rsvp | None:
         """One person's answer to an event, with its position."""
-        found = self.documents.find_one({"_id": _key(event, person)}, session=self.session)
-        return self.positioned(_known(found)) if found else None
+        return self.of_person(person, [event]).get(event)
 
     def of_person(self, person: str, events: Iterable[str]) -> dict[str, Rsvp]:
         """One person's answers to these events, with their positions, by event."""
         found = self._find({"_id": {"$in": [_key(event, person) for event in events]}})
-        return {one["event_id"]: self.positioned(_known(one)) for one in found}
+        rsvps = [_known(one) for one in found]
+        for rsvp in rsvps:
+            self.note_positions(rsvp.event, [rsvp])
+        return {rsvp.event: rsvp for rsvp in rsvps}
 
     def events_of(self, person: str, statuses: Sequence[str]) -> list[str]:
         """The ids of the events that a person answered so."""
@@ -102,25 +105,30 @@ class Rsvps(Repository):
             which = {"$or": later}
         order = [("status", ASCENDING), ("place", ASCENDING)]
         found = [_known(one) for one in self._find(which).sort(order).limit(limit + 1)]
-        waiting = [rsvp for rsvp in found if rsvp.status == WAITLISTED]
-        if waiting:
-            first = self._ahead(waiting[0])
-            for number, rsvp in enumerate(waiting, start=1):
-                rsvp.position = first + number
+        self.note_positions(event, found)
         return found
 
-    def positioned(self, rsvp: Rsvp) -> Rsvp:
-        """The answer with its position on the waitlist, if it is on it."""
-        rsvp.position = self._ahead(rsvp) + 1 if rsvp.status == WAITLISTED else None
-        return rsvp
+    def note_positions(self, event: str, rsvps: Iterable[Rsvp]) -> None:
+        """Write the positions on the event's waitlist into those answers that are on it. One query for all."""
+        waiting = sorted((rsvp for rsvp in rsvps if rsvp.status == WAITLISTED), key=lambda rsvp: rsvp.place)
+        if not waiting:
+            return
+        # How many wait from each place to the next, which the index alone knows.
+        places = sorted({rsvp.place for rsvp in waiting})
+        ahead = {"event_id": event, "status": WAITLISTED, "place": {"$lt": places[-1]}}
+        buckets = {"groupBy": "$place", "boundaries": [-1, *places], "output": {"waiting": {"$sum": 1}}}
+        found = self.documents.aggregate([{"$match": ahead}, {"$bucket": buckets}], session=self.session)
+        between = {one["_id"]: one["waiting"] for one in found}
+        position, positions = 1, {}
+        for before, place in pairwise([-1, *places]):
+            position += between.get(before, 0)
+            positions[place] = position
+        for rsvp in waiting:
+            rsvp.position = positions[rsvp.place]
 
     def forget(self, person: str) -> None:
         """Keep no answer of a person."""
         self.documents.delete_many({"person_id": person}, session=self.session)
-
-    def _ahead(self, rsvp: Rsvp) -> int:
-        ahead = {"event_id": rsvp.event, "status": WAITLISTED, "place": {"$lt": rsvp.place}}
-        return self.documents.count_documents(ahead, session=self.session)
 
     def _find(self, which: dict[str, Any]) -> Any:
         return self.documents.find(which, session=self.session)
