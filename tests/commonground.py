@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import subprocess
 import sys
 import time
@@ -13,11 +15,14 @@ from typing import Any
 import amqp
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from joserfc import jwt
+from joserfc.jwk import ECKey
 from pymongo import MongoClient
 from pymongo.database import Database
 
 from chassis import topology
 from chassis.connection import connect
+from chassis.ids import new_id
 from chassis.nodes import HOST, MongoDB, Process, RabbitMQ, free_port
 from chassis.testing import SERVICES, StartProcess, wait_ready
 from people import Door, Person, called
@@ -110,6 +115,21 @@ class CommonGround:
         assert session.status == 201, session
         return Person(self.door, session.json(), password)
 
+    def crowd(self, size: int) -> list[Person]:
+        """Many people with access tokens, without hashing as many passwords: the tokens are made here, with the groups
+        service's key, and share one session. They never registered: what knows people by messages knows none of them."""
+        session = self.person("eve").session
+        claims = json.loads(_decoded(session["access_token"].split(".")[1]))
+        key = ECKey.import_key(self._signing_key)
+        key.ensure_kid()
+        found = []
+        for number in range(size):
+            person = {"id": new_id("psn"), "handle": called(f"eve{number}")["handle"], "display_name": f"Eve {number}"}
+            own = {"sub": person["id"], "handle": person["handle"], "name": person["display_name"]}
+            token = jwt.encode({"alg": "ES256", "kid": key.kid}, {**claims, **own}, key)
+            found.append(Person(self.door, {"access_token": token, "person": person}, ""))
+        return found
+
     # -- what stands behind the door
 
     @contextmanager
@@ -167,6 +187,10 @@ def eventually(find: Callable[[], Any], what: str, seconds: float = 10) -> Any:
         assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
         time.sleep(0.02)
     return found
+
+
+def _decoded(part: str) -> bytes:
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
 def _signing_key() -> str:
