@@ -102,7 +102,7 @@ def courses(search: Search) -> list[Course]:
 def _by_place(search: Search, share: str) -> list[Course]:
     if search.near is None:
         return [Course(share, "sorted", BY_SIZE)]
-    return [Course(share, "nearest", (("distance", 1), *BY_SIZE)), Course(share, "elsewhere", BY_SIZE)]
+    return [Course(share, "nearest", (("metres", 1), *BY_SIZE)), Course(share, "elsewhere", BY_SIZE)]
 
 
 def size_of(member_count: int) -> int:
@@ -180,13 +180,20 @@ def match(search: Search, group: Group) -> Match:
 
 
 def distance_km(near: tuple[float, float] | None, place: dict[str, Any] | None) -> float | None:
-    """Kilometres on the surface between a point and a place, to 100 m, or None where one of them is not known."""
-    location = place and place.get("location")
-    if near is None or not location:
+    """Kilometres between a point and a place, to 100 m, or None where one of them is not known."""
+    if near is None or not place or "location" not in place:
         return None
+    return round(metres(near, place) / 1000, 1)
+
+
+def metres(near: tuple[float, float] | None, place: dict[str, Any] | None) -> int:
+    """Metres on the surface between a point and a place that has a location (the haversine formula)."""
+    assert near is not None
+    assert place is not None
+    location = place["location"]
     lat, lon, lat2, lon2 = map(math.radians, (*near, location["lat"], location["lon"]))
     half = math.sin((lat2 - lat) / 2) ** 2 + math.cos(lat) * math.cos(lat2) * math.sin((lon2 - lon) / 2) ** 2
-    return round(2 * EARTH_KM * math.asin(min(1.0, math.sqrt(half))), 1)
+    return round(2000 * EARTH_KM * math.asin(min(1.0, math.sqrt(half))))
 
 
 def closest_to(search: Search) -> Search:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -12,10 +12,10 @@ from chassis.store import Repository
 from groups.groups.model import Group
 from groups.groups.store import group_of
 from groups.paging import beyond
-from groups.search.model import EARTH_KM, FAR_AWAY_KM, Course, Search, pairs_of
+from groups.search.model import BY_SIZE, EARTH_KM, FAR_AWAY_KM, Course, Search, metres, pairs_of
 
 _LISTED = {"listed": True}
-_BY_SIZE = [("size", DESCENDING), ("_id", DESCENDING)]
+_BY_SIZE = list(BY_SIZE)
 _NEWEST = [("_id", DESCENDING)]
 
 Found = list[tuple[Group, list[Any]]]
@@ -33,14 +33,15 @@ class ListedGroups(Repository):
 
     collection = "groups"
     indexes = (
-        _index(("interests", ASCENDING), *_BY_SIZE),
+        _index(("interests", ASCENDING), *BY_SIZE),
         _index(("interests", ASCENDING), *_NEWEST),
         _index(("interests", ASCENDING), ("at", GEOSPHERE)),
-        _index(("pairs", ASCENDING), *_BY_SIZE),
-        _index(("words", ASCENDING), *_BY_SIZE),
-        _index(("place.country", ASCENDING), *_BY_SIZE),
+        _index(("pairs", ASCENDING), ("at", GEOSPHERE)),
+        _index(("pairs", ASCENDING), *BY_SIZE),
+        _index(("words", ASCENDING), *BY_SIZE),
+        _index(("place.country", ASCENDING), *BY_SIZE),
         _index(("at", GEOSPHERE)),
-        _index(*_BY_SIZE),
+        _index(*BY_SIZE),
         _index(("member_count", DESCENDING), *_NEWEST),
         _index(("listed", ASCENDING), *_NEWEST),
     )
@@ -49,32 +50,49 @@ class ListedGroups(Repository):
         """What a course of a search finds from after a place on."""
         if course.way == "nearest":
             return self._nearest(search, course, after, limit)
-        return self._run(pipeline_of(search, course, after, limit), course)
+        if course.way == "elsewhere" and search.bounded and not (search.national or "virtual" in search.scopes):
+            return []
+        order = [name for name, _ in course.order]
+        found = self.documents.aggregate(pipeline_of(search, course, after, limit), session=self.session)
+        return [(group_of(one), [one[name] for name in order]) for one in found]
 
     def _nearest(self, search: Search, course: Course, after: Sequence[Any] | None, limit: int) -> Found:
-        """The index of places yields groups one by one, the nearest first, those of one distance in no certain order.
+        """The index of places yields groups one by one, the nearest first, but those of one place in no certain order.
 
-        So where a page ends among groups of one distance, these are asked for on their own.
+        So they are taken metre by metre: what is left of the metre where the page before ended, then what is further
+        away, and where this page ends within a metre, what is there in its order.
         """
-        nearest = _nearest_of(search, course, start=after[0] if after else 0.0)
-        if nearest is None:
+        if not _reaches(search):
             return []
-        rest = {"$match": beyond(course.order, after)}
-        found = self._run([*nearest, rest, {"$limit": limit + 1}], course)
-        distances = [place[0] for _, place in found]
-        if len(found) <= limit or distances[limit - 1] < distances[limit]:
-            return _in_order(found)[:limit]
-        last = distances[limit - 1]
-        before = [one for one in found if one[1][0] < last]
-        there = _nearest_of(search, course, last, last) or []
-        same = {"$match": {"distance": last}}
-        tied = [*there, same, rest, {"$sort": dict(course.order)}, {"$limit": limit - len(before)}]
-        return _in_order(before) + self._run(tied, course)
+        begun = self._at_metre(search, course, after[0], after[1:], limit) if after else []
+        wanted = limit - len(begun)
+        if wanted == 0:
+            return begun
+        further = self._further_than(search, course, after[0] + 0.5 if after else 0.0, wanted + 1)
+        if len(further) > wanted:
+            last = further[wanted][1][0]
+            further = [one for one in further if one[1][0] < last]
+            further += self._at_metre(search, course, last, None, wanted - len(further))
+        return begun + further[:wanted]
 
-    def _run(self, pipeline: list[dict[str, Any]], course: Course) -> Found:
-        found = self.documents.aggregate(pipeline, session=self.session)
-        order = [name for name, _ in course.order]
-        return [(group_of(one), [one[name] for name in order]) for one in found]
+    def _further_than(self, search: Search, course: Course, metres: float, limit: int) -> Found:
+        found: Found = []
+        for scopes, reach in _reaches(search):
+            query = near_query_of(search, course, scopes, metres, reach)
+            found += self._measured(search, self.documents.find(query, session=self.session).limit(limit))
+        newest = sorted(found, key=lambda one: str(one[1][2]), reverse=True)
+        return sorted(newest, key=lambda one: (one[1][0], -one[1][1]))[:limit]
+
+    def _at_metre(self, search: Search, course: Course, metre: int, after: Sequence[Any] | None, limit: int) -> Found:
+        scopes = [one for reach in _reaches(search) if reach[1] is None or reach[1] >= metre for one in reach[0]]
+        query = near_query_of(search, course, scopes, max(0.0, metre - 0.5), metre + 0.5)
+        query["$and"].append(beyond(BY_SIZE, after))
+        return self._measured(search, self.documents.find(query, session=self.session).sort(_BY_SIZE).limit(limit))
+
+    def _measured(self, search: Search, found: Iterable[dict[str, Any]]) -> Found:
+        """Groups with their places in the order of distance: whole metres, size, id."""
+        groups = [(group_of(one), one["size"]) for one in found]
+        return [(group, [metres(search.near, group.place), size, group.id]) for group, size in groups]
 
 
 def pipeline_of(search: Search, course: Course, after: Sequence[Any] | None, limit: int) -> list[dict[str, Any]]:
@@ -90,34 +108,27 @@ def pipeline_of(search: Search, course: Course, after: Sequence[Any] | None, lim
     return [*steps, {"$sort": dict(course.order)}, {"$limit": limit}]
 
 
-def _nearest_of(search: Search, course: Course, start: float, end: float | None = None) -> list[dict[str, Any]] | None:
-    """The beginning of an aggregation that yields groups by distance from `start` to `end` (km, give or take 1 m).
-
-    None when the search is for none that are found by distance.
-    """
+def near_query_of(
+    search: Search, course: Course, scopes: Sequence[str], start: float, end: float | None
+) -> dict[str, Any]:
+    """The query for groups of some scopes (none: all), the nearest first, from `start` to `end` metres away."""
     assert search.near is not None
-    wanted = [_LISTED, *_of(search, course)]
-    then: list[dict[str, Any]] = []
-    near: dict[str, Any] = {
-        "near": {"type": "Point", "coordinates": [search.near[1], search.near[0]]},
-        "key": "at",
-        "distanceField": "distance",
-        "distanceMultiplier": 0.001,
-        "minDistance": max(0.0, start * 1000 - 1),
-    }
-    if search.bounded:
-        if not search.located:
-            return None
-        reaches = {scope: search.reach_km(scope) for scope in search.located}
-        end = min(max(reaches.values()), FAR_AWAY_KM if end is None else end)
-        wanted.append({"scope": {"$in": list(reaches)}})
-        within = [{"scope": scope, "distance": {"$lte": km}} for scope, km in reaches.items()]
-        then = [{"$match": {"$or": within}}]
-    elif search.scopes:
-        wanted.append({"scope": {"$in": list(search.scopes)}})
+    lat, lon = search.near
+    near: dict[str, Any] = {"$geometry": {"type": "Point", "coordinates": [lon, lat]}, "$minDistance": start}
     if end is not None:
-        near["maxDistance"] = end * 1000 + 1
-    return [{"$geoNear": {**near, "query": {"$and": wanted}}}, *then]
+        near["$maxDistance"] = end
+    of_scopes = {"scope": {"$in": list(scopes)}} if scopes else {}
+    return {"$and": [_LISTED, *_of(search, course), of_scopes], "at": {"$nearSphere": near}}
+
+
+def _reaches(search: Search) -> list[tuple[list[str], float | None]]:
+    """Which scopes are found within how many metres (None: however far)."""
+    if not search.bounded:
+        return [(list(search.scopes), None)]
+    reaches: dict[float, list[str]] = {}
+    for scope in search.located:
+        reaches.setdefault(search.reach_km(scope) * 1000, []).append(scope)
+    return [(scopes, reach) for reach, scopes in reaches.items()]
 
 
 def _of(search: Search, course: Course) -> list[dict[str, Any]]:
@@ -179,9 +190,3 @@ def _distance_km(search: Search) -> dict[str, Any]:
     if search.bounded:
         nowhere = {"$or": [nowhere, {"$not": {"$in": ["$scope", list(search.located)]}}]}
     return {"$cond": [nowhere, FAR_AWAY_KM, distance]}
-
-
-def _in_order(found: Found) -> Found:
-    """Groups that were found by distance: those of one distance the larger first, then the newer."""
-    newest = sorted(found, key=lambda one: str(one[1][2]), reverse=True)
-    return sorted(newest, key=lambda one: (one[1][0], -one[1][1]))
