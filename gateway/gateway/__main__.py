@@ -41,7 +41,7 @@ def main() -> int:
     signals, health = Signals(), Health()
     _raise_file_limit(settings.connections)
     rates = _read(
-        "CG_RATE_LIMIT_PERSON, CG_RATE_LIMIT_ADDRESS or CG_RATE_LIMITS_STORE",
+        "CG_RATE_LIMITS_STORE",
         lambda: Rates(
             settings.rate_limit_person,
             settings.rate_limit_address,
@@ -49,7 +49,6 @@ def main() -> int:
             on=settings.rate_limits != "off",
         ),
     )
-    addresses = _read("CG_TRUSTED_PROXIES", lambda: Addresses(settings.trusted_proxies))
     calls = CallClient(settings.amqp_uri, "gateway", _tell(health))
     contracts = Contracts(settings.services, calls.call, health)
     access_log = _access_log(settings)
@@ -57,7 +56,7 @@ def main() -> int:
         contracts=contracts,
         credentials=Credentials(contracts),
         rates=rates,
-        addresses=addresses,
+        addresses=Addresses(settings.trusted_proxies),
         pages=Pages(contracts, health),
         call=calls.call,
         deadline_seconds=settings.call_deadline_seconds,

@@ -13,7 +13,7 @@ _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [high + low for high in _BASE32 for low in _BASE32]
 # Ids must differ between processes, not be hard to guess.
 _random = random.SystemRandom().getrandbits(64)
-_bits = random.Random(_random).getrandbits  # noqa: S311
+_bits = random.Random(_random).getrandbits
 
 
 def request_id(said: str | None) -> str:

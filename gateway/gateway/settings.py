@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from chassis.settings import ServiceSettings, setting
+from gateway.addresses import Addresses
+from gateway.rates import is_limit
+
+
+def _limit(text: str) -> None:
+    if not is_limit(text):
+        raise ValueError(f"{text!r} is no limit such as 600/minute")
 
 
 class GatewaySettings(ServiceSettings):
@@ -24,6 +31,7 @@ class GatewaySettings(ServiceSettings):
         "CG_TRUSTED_PROXIES",
         [],
         help="Addresses and networks (10.0.0.0/8) of proxies whose X-Forwarded-For is believed",
+        validate=Addresses,
     )
     rate_limits: str = setting("str", "CG_RATE_LIMITS", "on", help="off turns all rate limits off, for load tests")
     rate_limits_store: str = setting(
@@ -34,9 +42,17 @@ class GatewaySettings(ServiceSettings):
         secret=True,
     )
     rate_limit_person: str = setting(
-        "str", "CG_RATE_LIMIT_PERSON", "600/minute", help="How often a person who is signed in may call"
+        "str",
+        "CG_RATE_LIMIT_PERSON",
+        "600/minute",
+        help="How often a person who is signed in may call",
+        validate=_limit,
     )
     rate_limit_address: str = setting(
-        "str", "CG_RATE_LIMIT_ADDRESS", "120/minute", help="How often an address may call without being signed in"
+        "str",
+        "CG_RATE_LIMIT_ADDRESS",
+        "120/minute",
+        help="How often an address may call without being signed in",
+        validate=_limit,
     )
     access_log: str = setting("str", "CG_ACCESS_LOG", "on", help="off writes no line for each request")

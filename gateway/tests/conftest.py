@@ -181,7 +181,7 @@ class Shelf:
 
 
 class Door:
-    """A gateway that runs as a process of its own, and a client of it."""
+    """A gateway that runs as a process of its own, without rate limits unless they are set, and a client of it."""
 
     def __init__(self, start: StartProcess, broker_uri: str, services: str, **settings: str) -> None:
         self.port = free_port()
@@ -190,6 +190,7 @@ class Door:
             "CG_SERVICES": services,
             "CG_HTTP_PORT": str(self.port),
             "CG_LOG_FORMAT": "json",
+            "CG_RATE_LIMITS": "off",
             **settings,
         }
         self.process: Process = start([sys.executable, "-m", "gateway"], env)
@@ -240,8 +241,8 @@ def shelf(topology: RabbitMQ) -> Iterator[Shelf]:
 
 @pytest.fixture(scope="module")
 def door(topology: RabbitMQ, shelf: Shelf, processes: StartProcess) -> Iterator[Door]:
-    """A gateway without rate limits before that service."""
-    door = Door(processes, topology.uri_for("gateway"), shelf.name, CG_RATE_LIMITS="off").wait_ready()
+    """A gateway before that service."""
+    door = Door(processes, topology.uri_for("gateway"), shelf.name).wait_ready()
     yield door
     door.http.close()
 
