@@ -105,6 +105,11 @@ class Events(Repository):
         }
         self.documents.update_many(older, [{"$set": new}], session=self.session)
 
+    def archive_group(self, group: str) -> None:
+        """Have all events of a group show that it is archived."""
+        archived = {"$set": {"group_archived": True, "listed": False}, "$inc": {"version": 1}}
+        self.documents.update_many({"group_id": group, "group_archived": False}, archived, session=self.session)
+
     # -- lists, in order of start
 
     def listed(self, wanted: Wanted, groups: Iterable[str] = ()) -> list[Event]:

@@ -34,7 +34,7 @@ class GroupsApi:
     def note_archived(self, message: Received) -> None:
         """A group is read-only now."""
         with self.store.transaction(message) as tx:
-            _note_archived(tx, message)
+            tx.groups.archive(message.data["group"]["id"])
 
     @subscribe("groups.member.joined.v1", data=MemberData, projection="memberships")
     def note_joined(self, message: Received) -> None:
@@ -75,10 +75,9 @@ class GroupsApi:
         """Cancel the coming events of an archived group, and take all of its events out of the open search."""
         group = message.data["group"]["id"]
         with self.store.transaction(message) as tx:
-            _note_archived(tx, message)
-            known = tx.groups.hold(group)
-            if known is not None:
-                tx.events.renew_group(known)
+            tx.groups.archive(group)
+            tx.groups.hold(group)
+            tx.events.archive_group(group)
             for event in tx.events.take_turns(group, message.now):
                 cancel(tx, event, "The group was archived.", message, None)
 
@@ -119,11 +118,7 @@ class GroupsApi:
 def _note_group(tx: Any, message: Received) -> None:
     group = message.data["group"]
     seen = {name: group[name] for name in ("slug", "name", "visibility", "interests")}
-    tx.groups.project(group["id"], message.sequence, {**seen, "archived": False})
-
-
-def _note_archived(tx: Any, message: Received) -> None:
-    tx.groups.project(message.data["group"]["id"], message.sequence, {"archived": True})
+    tx.groups.project(group["id"], message.sequence, seen)
 
 
 def _note_membership(tx: Any, message: Received, status: str, role: str | None) -> None:

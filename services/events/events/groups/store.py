@@ -24,6 +24,10 @@ class Groups(Projection):
         # Where two messages about one slug came out of order, the one that was renamed later has it.
         return _group(self.documents.find_one({"slug": name}, sort=[("sequence", DESCENDING)], session=self.session))
 
+    def archive(self, group: str) -> None:
+        """Write that a group is archived. It is for good, so it holds whatever else comes before or after."""
+        self.documents.update_one({"_id": group}, {"$set": {"archived": True}}, upsert=True, session=self.session)
+
     def hold(self, group: str) -> Group | None:
         """The group, kept from being changed by another unit of work until this one has committed."""
         return _group(self.documents.find_one_and_update({"_id": group}, {"$inc": {"held": 1}}, session=self.session))
@@ -83,7 +87,7 @@ def _group(document: dict[str, Any] | None) -> Group | None:
         name=document["name"],
         visibility=document["visibility"],
         interests=document["interests"],
-        archived=document["archived"],
+        archived=document.get("archived", False),
         sequence=document["sequence"],
     )
 

@@ -1,0 +1,37 @@
+"""What is known of people comes out the same in whatever order messages come, and who is erased stays erased."""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chassis.ids import new_id
+from chassis.store import OpenStore, open_store
+from events.service import Events
+
+
+@pytest.fixture(scope="module")
+def opened(shared_database: str) -> Iterator[OpenStore]:
+    store = open_store(shared_database, "events", Events.store.repositories)
+    store.make_indexes()
+    yield store
+    store.client.close()
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=st.permutations(range(3)), erased=st.booleans())
+def test_a_person_is_called_as_the_newest_message_says(opened: OpenStore, order: Sequence[int], erased: bool) -> None:
+    person, handle = new_id("psn"), new_id("")
+    for number in order:
+        if erased and number == 2:
+            opened.people.erase(person, 3)
+        else:
+            opened.people.note({"id": person, "handle": handle, "display_name": f"Name {number}"}, 1 + number)
+    if erased:
+        assert opened.people.named([person]) == {} and opened.people.gone([person]) == {person}
+        assert opened.people.by_handles([handle]) == {}
+    else:
+        assert opened.people.named([person]) == {person: {"id": person, "handle": handle, "display_name": "Name 2"}}
+        assert opened.people.gone([person]) == set()
+        assert opened.people.by_handles([handle, "nobody"]) == {handle: person}
