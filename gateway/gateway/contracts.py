@@ -194,7 +194,9 @@ class Contracts:
                         "refused": refused.service,
                     },
                 )
-            self.table, self.documents, self._known = table, Documents([one.document for one in contracts]), everything
+            # The documents are the same whoever answered first.
+            documents = Documents(everything[name].document for name in self.services if name in everything)
+            self.table, self.documents, self._known = table, documents, everything
             self.identity = next((one.identity for one in contracts if one.identity), None)
         log.info("contract taken", extra={"service_name": contract.service, "digest": contract.digest})
         self.health.ready(f"contract of {contract.service}")

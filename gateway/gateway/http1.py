@@ -238,7 +238,7 @@ class Connection:
 
     def answer(self, answer: Answer, *, last: bool = False) -> bool:
         """Send an answer; says whether another request may follow (not after the `last`). Raises ValueError, Gone."""
-        unread = self.request is None or self.request.unread
+        unread = not self._skip_body()
         keep = self.keep_alive and not last and not unread
         head = self._head(answer, keep)
         body = b"" if self.head_only or answer.status in _BODILESS else answer.body
@@ -246,6 +246,16 @@ class Connection:
         if not keep and unread:
             self._linger()
         return keep
+
+    def _skip_body(self) -> bool:
+        """Leave out a body that nobody read but that has arrived whole; says whether the next request is next."""
+        request = self.request
+        if request is None:
+            return False
+        if request.unread and request.length is not None and request.length <= len(self.buffer):
+            self.buffer = self.buffer[request.length :]
+            request.unread = False
+        return not request.unread
 
     def _head(self, answer: Answer, keep: bool) -> bytes:
         lines = [_STATUS_LINES[answer.status]]

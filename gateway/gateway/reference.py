@@ -104,8 +104,9 @@ def _call(openapi: Document, method: str, path: str, operation: Document) -> str
     open_to_all = any(not one for one in operation.get("security", [{}]))
     access = "" if open_to_all else '<span class="lock">signed in</span>'
     parts = [
-        f'<details class="call" id="{_anchor(method, path)}"><summary>{_badge(method)} <code>{_path(path)}</code> ',
-        f'<span class="what">{escape(operation.get("summary", ""))}</span> {access}</summary><div class="inside">',
+        f'<details class="call"><summary>{_badge(method)} <code>{_path(path)}</code> ',
+        f'<span class="what">{escape(operation.get("summary", ""))}</span> {access}</summary>',
+        _inside(_anchor(method, path)),
         _text(operation.get("description", "")),
         _parameters(operation.get("parameters", [])),
         _request_body(openapi, operation.get("requestBody", {})),
@@ -113,6 +114,11 @@ def _call(openapi: Document, method: str, path: str, operation: Document) -> str
         "</div></details>",
     ]
     return "".join(parts)
+
+
+def _inside(anchor: str) -> str:
+    """Begins what a summary hides. The anchor is in there because browsers open what hides the target of a link."""
+    return f'<div class="inside" id="{anchor}">'
 
 
 def _parameters(parameters: list[Document]) -> str:
@@ -183,9 +189,9 @@ def _message_section(messages: dict[str, Document], asyncapi: Document) -> Itera
         payload = message.get("payload", {})
         data = _resolve(asyncapi, payload.get("properties", {}).get("data", payload))
         example = next((one.get("payload") for one in message.get("examples", [])), None)
-        yield f'<details class="call" id="message-{escape(name)}"><summary>{_badge("message")} '
-        yield f"<code>{escape(name)}</code> "
-        yield f'<span class="what">{escape(message.get("summary", ""))}</span></summary><div class="inside">'
+        yield f'<details class="call"><summary>{_badge("message")} <code>{escape(name)}</code> '
+        yield f'<span class="what">{escape(message.get("summary", ""))}</span></summary>'
+        yield _inside(f"message-{escape(name)}")
         yield f"<p>Routing key <code>{escape(message['address'])}</code>. "
         yield f"<a href='/schemas/{escape(name)}'>JSON Schema</a>.</p>"
         yield _properties(data, _link_nothing, "Data", asyncapi)
@@ -200,8 +206,8 @@ def _message_section(messages: dict[str, Document], asyncapi: Document) -> Itera
 def _schema_block(anchor: str, name: str, schema: Document, link: Any) -> str:
     inside = _text(schema.get("description", "")) + (_properties(schema, link, "") or f"<p>{_type(schema, link)}</p>")
     return (
-        f'<details class="call" id="{escape(anchor)}"><summary><code>{escape(name)}</code></summary>'
-        f'<div class="inside">{inside}</div></details>'
+        f'<details class="call"><summary><code>{escape(name)}</code></summary>'
+        f"{_inside(escape(anchor))}{inside}</div></details>"
     )
 
 
@@ -239,9 +245,9 @@ def _type(schema: Document, link: Any) -> str:
         if choice in schema:
             return " or ".join(_type(one, link) for one in schema[choice])
     if "const" in schema:
-        return f"<code>{escape(json.dumps(schema['const']))}</code>"
+        return f"<code>{escape(_literal(schema['const']))}</code>"
     if "enum" in schema:
-        return ", ".join(f"<code>{escape(json.dumps(one))}</code>" for one in schema["enum"])
+        return ", ".join(f"<code>{escape(_literal(one))}</code>" for one in schema["enum"])
     kind = schema.get("type", "anything")
     kinds = [kind] if isinstance(kind, str) else list(kind)
     named = [f"list of {_type(schema.get('items', {}), link)}" if one == "array" else escape(one) for one in kinds]
@@ -250,17 +256,24 @@ def _type(schema: Document, link: Any) -> str:
 
 
 def _limits(schema: Document) -> Iterator[str]:
-    for name, words in (
-        ("minLength", "at least {} characters"),
-        ("maxLength", "at most {} characters"),
-        ("minimum", "from {}"),
-        ("maximum", "to {}"),
-        ("minItems", "at least {} items"),
-        ("maxItems", "at most {} items"),
-        ("default", "default {}"),
+    for low, high, unit in (
+        ("minLength", "maxLength", " characters"),
+        ("minimum", "maximum", ""),
+        ("minItems", "maxItems", " items"),
     ):
-        if schema.get(name) not in (None, [], {}, ""):
-            yield words.format(schema[name])
+        least, most = schema.get(low), schema.get(high)
+        if least and most is not None:
+            yield f"{least} to {most}{unit}"
+        elif most is not None:
+            yield f"up to {most}{unit}"
+        elif least:
+            yield f"{least}{unit} or more"
+    if schema.get("default") not in (None, [], {}, ""):
+        yield f"default {_literal(schema['default'])}"
+
+
+def _literal(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _link_http(reference: str) -> str:

@@ -170,7 +170,7 @@ def test_the_reference_shows_calls_messages_and_schemas_and_loads_nothing():
     ]
     documents = Documents(contracts)
     page = render(documents.openapi, documents.asyncapi, ["events"])
-    for said in ("Get &lt;it&gt;", "All <code>things</code>.", "at most 9 characters", "commonground.a.thing.added.v1"):
+    for said in ("Get &lt;it&gt;", "All <code>things</code>.", "up to 9 characters", "commonground.a.thing.added.v1"):
         assert said in page
     assert "A &amp; B" in page
     assert "waiting for events" in page

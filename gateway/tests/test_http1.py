@@ -102,8 +102,14 @@ def test_the_connection_stays_open_as_the_client_wants(pair, version, said, keep
     assert pair.connection.answer(Answer(200, [], b"x")) is keeps
 
 
-def test_an_unread_body_ends_the_connection(pair):
-    pair.read(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
+def test_an_unread_body_that_has_arrived_is_left_out(pair):
+    pair.read(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcGET /b HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert pair.connection.answer(Answer(415, [], b"x")) is True
+    assert pair.connection.read().path == "/b"
+
+
+def test_an_unread_body_that_is_still_to_come_ends_the_connection(pair):
+    pair.read(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nabc")
     assert pair.connection.answer(Answer(415, [], b"x")) is False
     assert b"Connection: close" in pair.client.recv(1000)
 
