@@ -16,6 +16,7 @@ from chassis.calls import CONTRACT, REPLIES, queue_of
 from chassis.connection import connect
 
 SECONDS = 5.0
+CONDITIONS = ("if_match", "if_none_match", "idempotency_key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +105,7 @@ class ApiClient:
     ) -> ApiAnswer:
         """Call `method path` as a person or nobody, with query parameters, a JSON or raw body, and the headers `if_match`,
         `if_none_match`, `idempotency_key`. Raises NoAnswer, and LookupError when the contract has no such route."""
-        number = self.send(
-            method, path, json, as_=as_, params=params, body=body, seconds=seconds, **headers
-        )
+        number = self.send(method, path, json, as_=as_, params=params, body=body, seconds=seconds, **headers)
         return self.receive(number, seconds)
 
     def send(
@@ -130,7 +129,7 @@ class ApiClient:
             caller = {"id": as_.id, "handle": as_.handle, "display_name": as_.display_name}
             caller |= {"scopes": list(as_.scopes), "session": as_.session}  # type: ignore[dict-item]
         head: dict[str, Any] = {"path": arguments, "target": split.path, "query": query, "caller": caller}
-        head |= {name: headers.get(name) for name in ("if_match", "if_none_match", "idempotency_key")}
+        head |= {name: headers.get(name) for name in CONDITIONS}
         content = body if body is not None else b"" if json is None else _dumps(json)
         return self._publish(endpoint, head, content, seconds)
 
@@ -154,8 +153,8 @@ class ApiClient:
 
     def contract(self, seconds: float = SECONDS) -> dict[str, Any]:
         """The service's contract."""
-        head = {"path": {}, "target": "", "query": "", "caller": None}
-        head |= {name: None for name in ("if_match", "if_none_match", "idempotency_key")}
+        head: dict[str, Any] = {"path": {}, "target": "", "query": "", "caller": None}
+        head |= dict.fromkeys(CONDITIONS)
         found: dict[str, Any] = self.receive(self._publish(CONTRACT, head, b"", seconds), seconds).json()
         return found
 
@@ -163,9 +162,7 @@ class ApiClient:
         number = str(next(self.numbers))
         head |= {"id": f"req_{number}", "endpoint": endpoint, "deadline": time.time() + seconds}
         head |= {"address": "127.0.0.1", "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
-        message = amqp.Message(
-            _dumps(head) + b"\n" + body, reply_to=REPLIES, correlation_id=number, delivery_mode=1
-        )
+        message = amqp.Message(_dumps(head) + b"\n" + body, reply_to=REPLIES, correlation_id=number, delivery_mode=1)
         self.channel.basic_publish(message, routing_key=queue_of(self.service), mandatory=True)
         return number
 

@@ -1,8 +1,9 @@
 """Requests and answers over AMQP: transient, with a deadline, raw bytes both ways.
 
-A call is one line of JSON (the head) and the raw body; so is an answer. They go through the default exchange and RabbitMQ's direct
-reply-to, unacknowledged: who called waits for a few seconds only, so there is nothing to keep. A service's queue goes with its last
-consumer and is bounded, so that a call to a service that is away or overrun comes back at once instead of waiting in vain.
+A call is one line of JSON (the head) and the raw body; so is an answer. They go through the default exchange and
+RabbitMQ's direct reply-to, unacknowledged: who called waits for a few seconds only, so there is nothing to keep. A
+service's queue goes with its last consumer and is bounded, so that a call to a service that is away or overrun comes
+back at once instead of waiting in vain.
 https://www.rabbitmq.com/docs/direct-reply-to
 """
 
@@ -99,8 +100,6 @@ class CallServer(ProviderCollector, SharedExtension):
             except Stopping:
                 return
             except FAULTS as fault:
-                if self.stopping:
-                    return
                 self.health.waiting("calls", f"the broker is away: {fault}")
                 self._close()
                 if not _rest(pause):
@@ -241,7 +240,9 @@ class CallClient:
         self.reader.kill(Stopping)
         self._disconnect()
 
-    def call(self, service: str, head: dict[str, Any], body: bytes, deadline: float) -> tuple[int, dict[str, str], bytes]:
+    def call(
+        self, service: str, head: dict[str, Any], body: bytes, deadline: float
+    ) -> tuple[int, dict[str, str], bytes]:
         """Call an endpoint: `head` as CallServer reads it, `deadline` in seconds since the epoch. Returns status, headers, body.
 
         Raises Unavailable when the service or the broker is away or the service's queue is full, DeadlineExceeded when no
@@ -262,7 +263,9 @@ class CallClient:
             delivery_mode=1,
             expiration=str(int(left * 1000) + 1),
         )
-        timer = eventlet.Timeout(left, DeadlineExceeded("The service did not answer in time; it may still have done it."))
+        timer = eventlet.Timeout(
+            left, DeadlineExceeded("The service did not answer in time; it may still have done it.")
+        )
         try:
             with self.publishing:
                 self.published += 1

@@ -332,10 +332,10 @@ def asyncapi_of(service: type[Any]) -> dict[str, Any]:
         *(one.data for one in sent), *(type(one.data) for one in received.values() if one.data is not None)
     )
     document["components"]["schemas"] = schemas
-    for message, reference in zip(sent, references, strict=False):
+    for message, reference in zip(sent, references[: len(sent)], strict=True):
         example = {"name": "example", "summary": _doc(message).partition("\n")[0], "payload": example_of(message)}
         _describe(document, service, "send", message.type, reference, _doc(message), [example])
-    for (kind, one), reference in zip(received.items(), references[len(sent) :], strict=False):
+    for kind, reference in zip(received, references[len(sent) :], strict=True):
         _describe(document, service, "receive", kind, reference, f"What {service.name} reads of {kind}", [])
     return document
 
@@ -398,4 +398,3 @@ def _doc(described: Any) -> str:
     if isinstance(described, str):
         return described
     return inspect.getdoc(described) or ""
-

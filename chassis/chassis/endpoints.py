@@ -23,7 +23,6 @@ from chassis import idempotency, metrics, tracing
 from chassis.calls import CallServer
 from chassis.problems import (
     AuthenticationRequired,
-    DeadlineExceeded,
     Invalid,
     MalformedRequest,
     NotAllowed,
@@ -184,8 +183,12 @@ class Endpoint(Entrypoint):
             except Problem as problem:
                 reply = problem_reply(problem, call.id)
             except (ConnectionFailure, ExecutionTimeout) as fault:
-                log.warning("database unavailable", extra={"call": call.id, "endpoint": call.endpoint, "fault": str(fault)})
-                reply = problem_reply(Unavailable("The service cannot reach its data just now. Try again soon."), call.id)
+                log.warning(
+                    "database unavailable", extra={"call": call.id, "endpoint": call.endpoint, "fault": str(fault)}
+                )
+                reply = problem_reply(
+                    Unavailable("The service cannot reach its data just now. Try again soon."), call.id
+                )
             except Exception:
                 log.exception("endpoint failed", extra={"call": call.id, "endpoint": call.endpoint})
                 reply = problem_reply(Problem("This is our fault and has been noted. Try again later."), call.id)
@@ -242,7 +245,9 @@ class Endpoint(Entrypoint):
         try:
             return self.query.read(parse_qs(call.query, keep_blank_values=True, errors="strict", max_num_fields=100))
         except marshmallow.ValidationError as fault:
-            raise MalformedRequest("; ".join(f"{e['pointer'][1:]}: {e['detail']}" for e in pointers(fault.messages)))
+            raise MalformedRequest(
+                "; ".join(f"{e['pointer'][1:]}: {e['detail']}" for e in pointers(fault.messages))
+            ) from None
         except (UnicodeDecodeError, ValueError):
             raise MalformedRequest("The query cannot be read.") from None
 
@@ -322,10 +327,19 @@ def endpoint(
     `(self, call, **path arguments, query=…, body=…)` and returns the content, a Page, an Answer, or None for no content.
     It runs again from the start when its transaction meets another one, so what it does outside must be harmless twice.
     """
-    declared = dict(access=access, body=body, query=query, returns=returns, status=status, idempotent=idempotent)
 
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
-        entrypoint = Endpoint(method, path, **declared, **options)
+        entrypoint = Endpoint(
+            method,
+            path,
+            access=access,
+            body=body,
+            query=query,
+            returns=returns,
+            status=status,
+            idempotent=idempotent,
+            **options,
+        )
 
         @functools.wraps(function)
         def run(service: Any, call: Call) -> Reply:

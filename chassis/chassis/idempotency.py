@@ -45,7 +45,7 @@ class Claim:
 
     @classmethod
     def of(cls, call: Call) -> Claim:
-        """The claim that a call makes by its key. Raises MalformedRequest when the key is not 1 to 255 visible ASCII characters."""
+        """The claim that a call makes by its key: 1 to 255 visible ASCII characters. Raises MalformedRequest."""
         key = call.idempotency_key or ""
         if not _VISIBLE_ASCII.fullmatch(key):
             raise MalformedRequest("Idempotency-Key takes 1 to 255 visible ASCII characters.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from marshmallow import Schema
 
@@ -14,6 +14,7 @@ from chassis.ids import new_id
 PREFIX = "commonground."
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 Audience = Literal["public", "group", "person"]
+DataSchema: TypeAlias = type[Schema]
 
 
 class Message:
@@ -29,8 +30,11 @@ class Message:
     """
 
     type: ClassVar[str]
-    data: ClassVar[type[Schema]]
+    data: ClassVar[DataSchema]
     example: ClassVar[dict[str, Any]]
+
+    traceparent: str | None = None
+    """Of what caused this one message, where a unit of work has several causes; otherwise that of the unit of work is used."""
 
     def __init__(self, content: Any, *, subject: str, sequence: int, audience: Audience = "public") -> None:
         self.content = content

@@ -103,7 +103,9 @@ class Invalid(Problem):
 
     status, slug, title = 422, "invalid", "Some of this is not valid"
 
-    def __init__(self, detail: str | None = None, errors: list[dict[str, str]] | None = None, **extensions: Any) -> None:
+    def __init__(
+        self, detail: str | None = None, errors: list[dict[str, str]] | None = None, **extensions: Any
+    ) -> None:
         errors = errors or []
         if detail is None and errors:
             detail = "; ".join(f"{error['pointer'] or 'the body'}: {error['detail']}" for error in errors[:3])

@@ -124,7 +124,12 @@ def main(path: str) -> None:
     logs.configure(service.name, settings.log_level, settings.log_format)
     tracing.configure(service.name)
     signals, health = Signals(), Health()
-    port = health.serve(settings.health_host, settings.health_port)
+    try:
+        port = health.serve(settings.health_host, settings.health_port)
+    except OSError as fault:
+        address = f"{settings.health_host}:{settings.health_port}"
+        sys.stderr.write(f"CG_HEALTH_PORT: {address} cannot be listened on: {fault}\n")
+        sys.exit(EXIT_CONFIGURATION)
     log.info("starting", extra={"health_port": port})
     await_broker(settings.amqp_uri, health, signals, service.name)
     await_database(settings.mongo_uri, health, signals)

@@ -33,7 +33,9 @@ class Setting:
     options: dict[str, Any]
 
 
-def setting(kind: str, variable: str, default: Any = _REQUIRED, *, help: str, secret: bool = False, **options: Any) -> Any:
+def setting(
+    kind: str, variable: str, default: Any = _REQUIRED, *, help: str, secret: bool = False, **options: Any
+) -> Any:
     """Declare a setting as a class attribute: `kind` is a parser of environs (`str`, `int`, `bool`, `list`, `float`, …).
 
     Without a default it is required. A `secret` may also be given as a file: `<variable>_FILE` names it.
@@ -45,11 +47,15 @@ class ServiceSettings:
     """What every process reads. A service adds its own in a subclass."""
 
     amqp_uri: str = setting("str", "CG_AMQP_URI", help="The broker: amqp://user:password@host:port/vhost", secret=True)
-    mongo_uri: str = setting("str", "CG_MONGO_URI", help="The service's own database: mongodb://…/database", secret=True)
+    mongo_uri: str = setting(
+        "str", "CG_MONGO_URI", help="The service's own database: mongodb://…/database", secret=True
+    )
     health_host: str = setting("str", "CG_HEALTH_HOST", "127.0.0.1", help="Where health and metrics listen")
     health_port: int = setting("int", "CG_HEALTH_PORT", 0, help="The port for /health and /metrics; 0 takes a free one")
     calls_at_once: int = setting("int", "CG_CALLS_AT_ONCE", 64, help="How many calls one process works on at a time")
-    messages_at_once: int = setting("int", "CG_MESSAGES_AT_ONCE", 32, help="How many messages one process works on at a time")
+    messages_at_once: int = setting(
+        "int", "CG_MESSAGES_AT_ONCE", 32, help="How many messages one process works on at a time"
+    )
     calls_waiting: int = setting("int", "CG_CALLS_WAITING", 2000, help="How many calls may wait in the service's queue")
     drain_seconds: int = setting("int", "CG_DRAIN_SECONDS", 20, help="How long SIGTERM waits for what is in flight")
     log_level: str = setting(
@@ -97,9 +103,9 @@ class ConfigurationFaults(Exception):
 def read_or_exit(declared: type[T]) -> T:
     """Read settings, or say all that is wrong with them and exit 78."""
     try:
-        return declared.read()  # type: ignore[attr-defined, no-any-return]
+        return declared.read()  # type: ignore[attr-defined]
     except ConfigurationFaults as found:
-        print("The configuration is not complete:\n  " + "\n  ".join(found.faults), file=sys.stderr)
+        sys.stderr.write("The configuration is not complete:\n  " + "\n  ".join(found.faults) + "\n")
         raise SystemExit(EXIT_CONFIGURATION) from None
 
 

@@ -203,7 +203,8 @@ class UnitOfWork(AbstractContextManager["UnitOfWork"]):
 
     def commit(self, reply: Reply) -> None:
         """Commit together with the answer of the call that is the cause."""
-        assert isinstance(self.cause, Call) and self.cause.claim is not None
+        assert isinstance(self.cause, Call)
+        assert self.cause.claim is not None
         kept = json.dumps([reply.status, reply.headers]).encode() + b"\n" + reply.body
         idempotency.keep(self.cause.claim, kept, self.store.database, self.session)
         self._commit()

@@ -1,4 +1,4 @@
-"""Deciding together what waits for the same thing: one transaction for many answers to one event, instead of many that collide."""
+"""Deciding together what waits for the same thing: one transaction for many answers, instead of many that collide."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Together(Generic[Item, Result]):
     def _decide(self, key: Hashable, batch: list[tuple[Item, Event]]) -> None:
         try:
             results = self.decide(key, [item for item, _ in batch])
-        except Exception as fault:
+        except Exception as fault:  # noqa: BLE001 - whatever it is, those who wait are told
             results = [fault] * len(batch)
         for (_, decided), result in zip(batch, results, strict=True):
             if isinstance(result, Exception):

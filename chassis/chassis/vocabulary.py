@@ -1,4 +1,4 @@
-"""The words that all services share: how an interest is normalized, what a place is, and how people, groups and events are named."""
+"""The words that all services share: what an interest and a place are, and how people, groups and events are named."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Interests(fields.List):
     def __init__(self, minimum: int = 0, maximum: int | None = None, **kwargs: Any) -> None:
         super().__init__(Interest(), validate=validate.Length(minimum, maximum), **kwargs)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[str]:
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
         return list(dict.fromkeys(super()._deserialize(value, attr, data, **kwargs)))
 
 
@@ -61,7 +61,9 @@ class Place(Schema):
     """Where a person or group is at home."""
 
     name = Text(1, 120, required=True)
-    country = Text(2, 2, required=True, validate=validate.Regexp("^[A-Z]{2}$", error="Use ISO 3166-1 alpha-2, e.g. US."))
+    country = Text(
+        2, 2, required=True, validate=validate.Regexp("^[A-Z]{2}$", error="Use ISO 3166-1 alpha-2, e.g. US.")
+    )
     region = Text(4, 6, validate=validate.Regexp("^[A-Z]{2}-[A-Z0-9]{1,3}$", error="Use ISO 3166-2, e.g. US-DC."))
     location = fields.Nested(Location)
 

@@ -1,4 +1,4 @@
-"""A small service that uses all of the chassis: what its tests run as a real process (`python -m chassis.tests…` is not needed)."""
+"""A small service that uses all of the chassis: what its tests run as a real process."""
 
 from __future__ import annotations
 
@@ -144,9 +144,7 @@ class Notebook:
             call.expect_version(tx.notes.get(note)["version"])
             eventlet.sleep(0.02)
             changed: dict[str, Any] = tx.notes.change(note, body["text"])
-            tx.publish(
-                NoteWritten({"note_id": note, "text": body["text"]}, subject=note, sequence=changed["version"])
-            )
+            tx.publish(NoteWritten({"note_id": note, "text": body["text"]}, subject=note, sequence=changed["version"]))
         return changed
 
     @endpoint("GET", "/v1/notes", access=ANYONE, query=ListQuery, returns=page_of(Note))

@@ -5,10 +5,10 @@ import json
 import jsonschema
 import pytest
 from asyncapi3 import AsyncAPI3
+from notebook import Notebook, NoteWritten
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from chassis import contract
-from notebook import Notebook, NoteWritten
 
 
 @pytest.fixture(scope="module")
