@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -127,41 +127,49 @@ class RsvpsApi:
 
 def decide(event: str, asked: list[Asked]) -> list[Rsvp | Exception]:
     """Decide the answers that wait for one event in one transaction: a Rsvp or a Problem for each."""
-    store = asked[0].store
-    with tracing.span("answer together", asked[0].call), store.transaction(asked[0].call) as tx:
+    first = asked[0]
+    with tracing.span("answer together", first.call), first.store.transaction(first.call) as tx:
         found = tx.events.take_turn(event)
         if found is None:
             tx.rollback()
             return [NotFound("There is no such event.") for _ in asked]
-        persons = {one.call.caller.id for one in asked}
-        memberships = tx.memberships.of(found.group_id, persons)
-        gone = tx.people.gone(persons)
-        book = tx.rsvps.book(found, persons)
-        if _still_open(found, asked[0].call):
-            book.fill(asked[0].call.now)
-        results: list[Rsvp | Exception] = []
-        for one in asked:
-            caller = one.call.caller
-            try:
-                if caller.id in gone:
-                    raise AuthenticationRequired("This person has left.")
-                membership = memberships[caller.id]
-                admit(found, membership, one.call.now)
-                rsvp = book.answer(caller.reference(), one.answer, one.guests, one.call.now, membership.sequence)
-                results.append(replace(rsvp))
-            except Problem as problem:
-                results.append(problem)
+        book = tx.rsvps.book(found, {one.call.caller.id for one in asked})
+        if _still_open(found, first.call):
+            book.fill(first.call.now)
+        results, traces = _answer_each(tx, book, asked)
         if not book.changed:
             tx.rollback()
-        keep(tx, book)
+        keep(tx, book, traces)
         return _settled(tx, book, results)
+
+
+def _answer_each(tx: Any, book: Book, asked: Sequence[Asked]) -> tuple[list[Rsvp | Exception], dict[int, str | None]]:
+    """The result of each answer, one after another, and the trace of each fact by its sequence."""
+    persons = {one.call.caller.id for one in asked}
+    memberships = tx.memberships.of(book.event.group_id, persons)
+    gone = tx.people.gone(persons)
+    results: list[Rsvp | Exception] = []
+    traces: dict[int, str | None] = {}
+    for one in asked:
+        caller = one.call.caller
+        try:
+            if caller.id in gone:
+                raise AuthenticationRequired("This person has left.")
+            membership = memberships[caller.id]
+            admit(book.event, membership, one.call.now)
+            rsvp = book.answer(caller.reference(), one.answer, one.guests, one.call.now, membership.sequence)
+            results.append(replace(rsvp))
+        except Problem as problem:
+            results.append(problem)
+        traces |= {fact.sequence: one.call.traceparent for fact in book.facts[len(traces) :]}
+    return results, traces
 
 
 answers: Together[Asked, Rsvp] = Together(decide)
 
 
-def keep(tx: Any, book: Book) -> None:
-    """Keep what a decision about seats changed, and tell of it."""
+def keep(tx: Any, book: Book, traces: Mapping[int, str | None] | None = None) -> None:
+    """Keep what a decision about seats changed, and tell of it; `traces` has the cause of each fact, by its sequence."""
     if book.event.version == book.began:
         tx.rsvps.save(book)
         return
@@ -169,7 +177,9 @@ def keep(tx: Any, book: Book) -> None:
     tx.events.save_seats(book.event)
     names = tx.people.named({fact.rsvp.person for fact in book.facts})
     for fact in book.facts:
-        tx.publish(_told(book.event, fact, names.get(fact.rsvp.person) or _as_answered(fact.rsvp)))
+        message = _told(book.event, fact, names.get(fact.rsvp.person) or _as_answered(fact.rsvp))
+        message.traceparent = (traces or {}).get(fact.sequence)
+        tx.publish(message)
 
 
 def _told(event: Event, fact: Fact, person: dict[str, str]) -> Message:
