@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
@@ -107,16 +107,11 @@ def left_groups(standings: Iterable[Standing]) -> list[str]:
     return [one.to for one in standings if one.is_group and one.left > NEVER and not one.present]
 
 
-def audiences_of(
-    person: str, standings: Iterable[Standing], hidden: Collection[str] = (), kind: Kind | None = None
-) -> dict[str, datetime]:
-    """The audiences to which a person belongs, by key, with the time since when; only those of a `kind` if given.
-
-    `hidden` are the private groups that they left: nothing of these reaches them any more, nor of these groups' events.
-    """
+def audiences_of(person: str, standings: Iterable[Standing], kind: Kind | None = None) -> dict[str, datetime]:
+    """The audiences to which a person belongs, by key, with the time since when; only those of a `kind` if given."""
     found = {Audience("person", person).key: ALWAYS} if kind in (None, "person") else {}
     for one in standings:
-        if one.present and one.group not in hidden:
+        if one.present:
             found.update((audience.key, since) for audience, since in _audiences(one) if kind in (None, audience.kind))
     return found
 

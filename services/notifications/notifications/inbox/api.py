@@ -65,7 +65,7 @@ class InboxApi:
         if groups is not None:
             standings = [one for one in standings if one.group in groups]
         return View(
-            audiences=audiences_of(person, standings, hidden, AUDIENCE_OF[kind] if kind else None),
+            audiences=audiences_of(person, standings, AUDIENCE_OF[kind] if kind else None),
             person=person,
             hidden=frozenset(hidden),
             groups=tuple(groups) if groups is not None else None,

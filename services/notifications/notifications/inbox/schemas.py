@@ -12,7 +12,8 @@ from notifications.inbox.model import MOST_COUNTED
 from notifications.notices.model import AUDIENCE_OF
 from notifications.notices.schemas import Subject
 
-_NOTICE = validate.Regexp(r"\Antc_[0-7][0-9A-HJKMNP-TV-Z]{25}\Z", error="Not the id of a notice.")
+# The end is the very end, in Python too, where $ alone would let a line feed pass.
+_NOTICE = validate.Regexp(r"^ntc_[0-7][0-9A-HJKMNP-TV-Z]{25}$(?!\n)", error="Not the id of a notice.")
 _PLACE_ERROR = Cursor.default_error_messages["invalid"]
 
 

@@ -78,12 +78,6 @@ def test_who_does_not_come_hears_no_more_of_the_event():
     assert "event:evt_brunch" not in of(standing)
 
 
-def test_nothing_of_a_hidden_group_nor_of_its_events_is_heard():
-    member = model.join(STRANGER, 1, "member", at(0))
-    coming = model.answer(Standing(ANA, BRUNCH, KITTENS), 2, "going", None, at(1))
-    assert of(member, coming, hidden={KITTENS}) == {"person:psn_ana": ALWAYS}
-
-
 def test_one_kind_of_audience_can_be_asked_for():
     organizer = model.join(STRANGER, 1, "organizer", at(0))
     assert list(of(organizer, kind="organizers")) == ["organizers:grp_kittens"]

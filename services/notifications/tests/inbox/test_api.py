@@ -222,6 +222,7 @@ def test_a_query_that_makes_no_sense_is_refused(world, params):
         {"ids": [{"$gt": ""}]},
         {"ids": NO_NOTICE},
         {"up_to": "yesterday"},
+        {"up_to": NO_NOTICE + "\n"},
         {"up_to": None},
         {"up_to": NO_NOTICE, "ids": [NO_NOTICE]},
         {"until": NO_NOTICE},
