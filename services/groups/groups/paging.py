@@ -8,7 +8,7 @@ from typing import Any
 
 from chassis.problems import MalformedRequest
 
-NO_CURSOR = "cursor: Not a cursor of this list: use the `next` of the page before as it is."
+NO_CURSOR = "cursor: Not a cursor of this list: use the `next` of the page before, with the same query."
 Order = Sequence[tuple[str, int]]
 """Names of fields, first to last, each 1 (low first) or -1 (high first)."""
 
@@ -20,7 +20,7 @@ def beyond(order: Order, place: Sequence[Any] | None) -> dict[str, Any]:
     """
     if place is None:
         return {}
-    if not all(map(_is_sound, place)):
+    if not all(map(is_sound, place)):
         raise MalformedRequest(NO_CURSOR)
     choices: list[dict[str, Any]] = []
     same: dict[str, Any] = {}
@@ -32,7 +32,7 @@ def beyond(order: Order, place: Sequence[Any] | None) -> dict[str, Any]:
     return {"$and": [{"$or": choices}, {first: {"$gte" if direction > 0 else "$lte": place[0]}}]}
 
 
-def _is_sound(value: Any) -> bool:
+def is_sound(value: Any) -> bool:
     """Whether the database can compare with this value, which may come from a cursor that somebody made up."""
     if isinstance(value, str):
         return not any("\ud800" <= char <= "\udfff" for char in value)

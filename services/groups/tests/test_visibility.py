@@ -26,8 +26,8 @@ def calls(group):
         ]
 
 
-def test_to_a_stranger_a_private_group_is_what_no_group_is(api, private, register):
-    group, ana, eve = private
+def test_to_a_stranger_a_private_group_is_what_no_group_is(api, private):
+    group, _, eve = private
     for method, path, body in calls(group):
         hidden = api.call(method, path, body, as_=eve.caller)
         nothing = api.call(method, path.replace(group.id, "grp_0").replace(group.slug, "nothing"), body, as_=eve.caller)

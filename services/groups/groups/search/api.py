@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from chassis.endpoints import ANYONE, Call, endpoint
+from chassis.problems import MalformedRequest
 from chassis.schemas import Page
 from groups.groups.model import Group
+from groups.paging import NO_CURSOR
 from groups.search import model
 from groups.search.schemas import FoundGroupsPage, SearchQuery
 
@@ -36,6 +38,8 @@ class SearchApi:
         begin = query.get("cursor")
         if begin:
             steps = {scope: step for scope, step in steps.items() if scope == begin[0]}
+            if not steps:
+                raise MalformedRequest(NO_CURSOR)
         found: list[tuple[Group, list[Any]]] = []
         reached = WHOLE
         for scope, step in steps.items():

@@ -12,6 +12,7 @@ from typing import Any
 
 from chassis.problems import MalformedRequest
 from groups.groups.model import SCOPES, Group
+from groups.paging import is_sound
 
 EARTH_KM = 6378.1
 """The radius that MongoDB reckons with."""
@@ -139,7 +140,9 @@ def check_place(courses: Sequence[Course], name: str, place: Sequence[Any] | Non
     """Raises MalformedRequest when what a cursor says is no place in the order of one of these courses."""
     orders = {course.name: course.order for course in courses}
     kinds = [str if key == "_id" else int | float for key, _ in orders.get(name, ())]
-    fits = place is None or (len(place) == len(kinds) and all(map(isinstance, place, kinds)))
+    fits = place is None or (
+        len(place) == len(kinds) and all(map(isinstance, place, kinds)) and all(map(is_sound, place))
+    )
     if name not in orders or not fits:
         raise MalformedRequest(
             "cursor: Not a cursor of this search: use the `next` of the page before with the same query."
