@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from chassis.settings import ServiceSettings, setting
+from typing import Self
+
+from marshmallow.validate import Range
+
+from chassis.settings import ConfigurationFaults, ServiceSettings, setting
+from groups.sessions.signing import NoSigningKey, keys_of
 
 
 class GroupsSettings(ServiceSettings):
@@ -17,8 +22,26 @@ class GroupsSettings(ServiceSettings):
     )
     rate_limits: bool = setting("bool", "CG_RATE_LIMITS", True, help="off lifts the limit of sign-ins, for load tests")
     sign_ins_per_handle: int = setting(
-        "int", "CG_SIGN_INS_PER_HANDLE", 10, help="How many times in 15 minutes a wrong password may be tried"
+        "int",
+        "CG_SIGN_INS_PER_HANDLE",
+        10,
+        help="How many times in 15 minutes a wrong password may be tried with one handle",
+        validate=Range(1),
     )
     session_days: int = setting(
-        "int", "CG_SESSION_DAYS", 30, help="After how many days a session ends that nobody refreshed"
+        "int",
+        "CG_SESSION_DAYS",
+        30,
+        help="After how many days a session ends that nobody refreshed",
+        validate=Range(1, 3650),
     )
+
+    @classmethod
+    def read(cls, environment: dict[str, str] | None = None) -> Self:
+        """Read all settings. Raises ConfigurationFaults, also when the key is none that could sign."""
+        settings = super().read(environment)
+        try:
+            keys_of(settings.signing_key)
+        except NoSigningKey as fault:
+            raise ConfigurationFaults([str(fault)]) from None
+        return settings

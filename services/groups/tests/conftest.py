@@ -26,7 +26,8 @@ def service(shared_service, shared_database):
 @pytest.fixture
 def run_groups(run_service, fresh_database):
     """Start a groups service of its own for one test: `run_groups(CG_SIGN_INS_PER_HANDLE="3")`."""
-    return lambda **env: run_service("groups", env={"CG_MONGO_URI": fresh_database, "CG_SIGNING_KEY": KEY, **env})
+    settings = {"CG_MONGO_URI": fresh_database, "CG_SIGNING_KEY": KEY}
+    return lambda wait=True, **env: run_service("groups", env={**settings, **env}, wait=wait)
 
 
 @pytest.fixture

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
-from groups.people.model import Person
-from groups.settings import GroupsSettings
+if TYPE_CHECKING:
+    from groups.people.model import Person
+    from groups.settings import GroupsSettings
 
 ISSUER = AUDIENCE = "commonground"
 ALGORITHM = "ES256"

@@ -1,0 +1,236 @@
+"""Every query of every repository takes what it wants from an index."""
+
+import inspect
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from pymongo import MongoClient
+from pymongo.monitoring import CommandListener
+
+from chassis.store import OpenStore, Repository
+from groups.groups.model import found, next_version
+from groups.interests.model import Change
+from groups.members.model import Membership
+from groups.people.model import register
+from groups.search.model import Search, courses
+from groups.service import Groups
+from groups.sessions.model import begin, refresh_token_of
+from groups.tokens.model import make
+
+NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
+READING = ("find", "aggregate", "findAndModify", "update", "delete")
+SORTED_IN_MEMORY = {
+    "find ranked": "how many interests are shared has to be computed",
+    "find nearest": "what stands within one metre",
+    "find by size": "what shares several interests, in another order than best",
+}
+
+
+class Log(CommandListener):
+    """What a client asked the database for."""
+
+    def __init__(self):
+        self.commands = []
+
+    def started(self, event):
+        self.commands.append(dict(event.command))
+
+    def succeeded(self, event):
+        pass
+
+    def failed(self, event):
+        pass
+
+
+@pytest.fixture(scope="module")
+def log():
+    return Log()
+
+
+@pytest.fixture(scope="module")
+def store(shared_database, log):
+    """The service's store with some people and groups in it."""
+    with MongoClient(shared_database, tz_aware=True, event_listeners=[log]) as client:
+        opened = OpenStore(client, "groups", Groups.store.repositories)
+        opened.make_indexes()
+        fill(opened)
+        yield opened
+
+
+def fill(store):
+    for n in range(200):
+        person = register({"handle": f"person_{n}", "display_name": "P", "interests": ["kittens"]}, NOW)
+        store.people.add(person, "hash")
+        place = {"name": "W", "country": "US", "location": {"lat": 38 + n / 300, "lon": -77.0}}
+        fields = {"name": f"Group {n}", "summary": "", "description": "", "rules": "", "join_policy": "open"}
+        fields |= {
+            "interests": ["kittens", "bacon", f"i{n % 7}"],
+            "scope": ["local", "regional", "national", "virtual"][n % 4],
+        }
+        fields |= {"place": place, "visibility": "public", "ask_after": {"days": 0, "events": 0}}
+        group = replace(found(fields, f"group-{n}", person.handle, NOW), member_count=n, viewer=None)
+        store.groups.add(group)
+        store.members.save(Membership(group.id, person.id, "organizer", "active", NOW))
+        store.watches.documents.insert_one({"_id": f"wch_{n}", "set": f"bacon\nkittens{n}", "person": person.id})
+        store.interest_changes.note("people", [], [f"i{n}"])
+        store.interests.add_up([Change("", "people", [f"i{n}"])])
+
+
+def searches():
+    """Searches of every kind, each with its courses."""
+    near = (38.5, -77.0)
+    for interests in ((), ("kittens",), ("kittens", "bacon"), ("kittens", "bacon", "i1")):
+        for match in ("all", "any"):
+            for sort in ("best", "newest", "largest", "nearest"):
+                for point in (None, near):
+                    if sort == "nearest" and point is None:
+                        continue
+                    search = Search(interests=interests, match=match, near=point, sort=sort, home="US")
+                    for one in (search, replace(search, bounded=False), replace(search, scopes=("local",))):
+                        yield from ((one, course) for course in courses(one))
+    for narrow in ({"country": "US"}, {"words": ("group",)}, {"scopes": ("national",)}):
+        for sort in ("best", "newest", "largest"):
+            search = Search(sort=sort, **narrow)
+            yield from ((search, course) for course in courses(search))
+
+
+def name_of(search, course):
+    several = len(search.interests) > 1 or (search.near and search.bounded)
+    way = (
+        "by size"
+        if course.way in ("sorted", "elsewhere") and (several or search.words or search.country)
+        else course.way
+    )
+    return f"find {way}"
+
+
+def calls(store):
+    """Every method of every repository, called: (name, function)."""
+    person = store.people.by_handle("person_7")
+    group = store.groups.seen_by("group-7", None)
+    membership = store.members.find(group.id, person.id)
+    session = begin(person.id, NOW, timedelta(days=1))
+    token = refresh_token_of(session, "secret")
+    api_token = make(person.id, session.id, {"name": "bot", "scopes": ["read"]}, NOW)
+    someone = register({"handle": "someone", "display_name": "S"}, NOW)
+    another = replace(group, id="grp_another", slug="another")
+    change = Change("chg_1", "groups", ["kittens"], ["bacon"])
+    yield "people.add", lambda: store.people.add(someone, "hash")
+    yield "people.save", lambda: store.people.save(person)
+    yield "people.get", lambda: store.people.get(person.id)
+    yield "people.hold", lambda: store.people.hold(person.id)
+    yield "people.by_handle", lambda: store.people.by_handle(person.handle)
+    yield "people.references", lambda: store.people.references([person.id])
+    yield "people.with_password", lambda: store.people.with_password(person.handle)
+    yield "people.set_password", lambda: store.people.set_password(person.id, "hash")
+    yield "people.erase", lambda: store.people.erase(someone.id)
+    yield "sessions.save", lambda: store.sessions.save(session)
+    yield "sessions.find", lambda: store.sessions.find(session.id)
+    yield "sessions.of", lambda: store.sessions.of(person.id)
+    yield "sessions.end_all", lambda: store.sessions.end_all(person.id, but=session.id)
+    yield "sessions.end", lambda: store.sessions.end(session.id)
+    yield "refresh_tokens.add", lambda: store.refresh_tokens.add(token)
+    yield "refresh_tokens.find", lambda: store.refresh_tokens.find("secret")
+    yield "refresh_tokens.spend", lambda: store.refresh_tokens.spend(token)
+    yield "attempts.count", lambda: store.attempts.count("ana", NOW)
+    yield "attempts.forget", lambda: store.attempts.forget("ana")
+    yield "tokens.add", lambda: store.tokens.add(api_token, "cg_secret")
+    yield "tokens.find", lambda: store.tokens.find("cg_secret", NOW)
+    yield "tokens.of", lambda: store.tokens.of(person.id, "tok_", 20)
+    yield "tokens.remove", lambda: store.tokens.remove(api_token.id, person.id)
+    yield "tokens.remove_all", lambda: store.tokens.remove_all(person.id)
+    yield "interest_changes.note", lambda: store.interest_changes.note("people", [], ["kittens"])
+    yield "interest_changes.some", store.interest_changes.some
+    yield "interest_changes.remove", lambda: store.interest_changes.remove([change])
+    yield "interests.add_up", lambda: store.interests.add_up([change])
+    yield "interests.most_used", lambda: store.interests.most_used("", (3, "i1"), 20)
+    yield "interests.most_used", lambda: store.interests.most_used("i1", None, 20)
+    yield "groups.add", lambda: store.groups.add(another)
+    yield "groups.save", lambda: store.groups.save(next_version(group))
+    yield "groups.has_slug", lambda: store.groups.has_slug("group-7")
+    for reference in (group.id, group.slug):
+        for caller in (None, person.id):
+            yield "groups.seen_by", lambda r=reference, c=caller: store.groups.seen_by(r, c)
+    yield "groups.several", lambda: store.groups.several([group.id])
+    yield "members.save", lambda: store.members.save(membership)
+    yield "members.find", lambda: store.members.find(group.id, person.id)
+    yield "members.viewers", lambda: store.members.viewers([group.id], person.id)
+    yield "members.of_group", lambda: store.members.of_group(group.id, "active", None, (0, NOW, "psn_"), 20)
+    yield "members.of_group", lambda: store.members.of_group(group.id, "active", "member", None, 20)
+    yield "members.of_person", lambda: store.members.of_person(person.id, (NOW, "grp_z"), 20)
+    yield "members.all_of", lambda: store.members.all_of(person.id)
+    yield "members.remove", lambda: store.members.remove(membership)
+    yield "watches.watchers", lambda: store.watches.watchers(["kittens", "bacon"])
+    for search, course in searches():
+        first = store.listed_groups.find(search, course, None, 3)
+        for place in (None, *(place for _, place in first[-1:])):
+            run = SimpleNamespace(search=search, course=course, place=place)
+            name = "listed_groups." + name_of(search, course)
+            yield name, lambda run=run: store.listed_groups.find(run.search, run.course, run.place, 3)
+
+
+def test_every_query_of_every_repository_uses_an_index(store, log):
+    called = set()
+    for name, call in list(calls(store)):
+        log.commands.clear()
+        call()
+        repository, _, method = name.partition(".")
+        called.add((repository, method.split()[0]))
+        for command in list(log.commands):
+            for plan in plans(store.database, command):
+                stages = set(stages_of(plan))
+                assert "COLLSCAN" not in stages, (name, command)
+                assert "SORT" not in stages or method in SORTED_IN_MEMORY, (name, command)
+    assert called == {
+        (name, method)
+        for name, repository in Groups.store.repositories.items()
+        for method, _ in inspect.getmembers(repository, inspect.isfunction)
+        if not method.startswith("_") and not hasattr(Repository, method)
+    }
+
+
+def plans(database, command):
+    """How the database carries a command out: the winning plans of its queries."""
+    kind = next(iter(command))
+    if kind not in READING:
+        return
+    several = {"update": "updates", "delete": "deletes"}.get(kind)
+    singles = [{several: [one]} for one in command[several]] if several else [{}]
+    for single in singles:
+        keep = {
+            k: v for k, v in command.items() if k not in ("lsid", "txnNumber", "$db", "$clusterTime", "writeConcern")
+        }
+        keep = {k: v for k, v in keep.items() if not k.startswith("$") and k != "readConcern"}
+        yield from winning(database.command("explain", {**keep, **single}, verbosity="queryPlanner"))
+
+
+def winning(explained):
+    if isinstance(explained, dict):
+        if "winningPlan" in explained:
+            yield explained["winningPlan"]
+        for value in explained.values():
+            yield from winning(value)
+    elif isinstance(explained, list):
+        for value in explained:
+            yield from winning(value)
+
+
+def stages_of(plan):
+    if isinstance(plan, dict):
+        if "stage" in plan:
+            yield plan["stage"]
+        for name, value in plan.items():
+            if name != "rejectedPlans":
+                yield from stages_of(value)
+    elif isinstance(plan, list):
+        for value in plan:
+            yield from stages_of(value)
+
+
+def test_a_query_without_an_index_would_be_seen(store, log):
+    log.commands.clear()
+    list(store.people.documents.find({"about": "x"}))
+    stages = [set(stages_of(plan)) for command in log.commands for plan in plans(store.database, command)]
+    assert "COLLSCAN" in stages[0]
