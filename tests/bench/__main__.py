@@ -32,7 +32,9 @@ def main() -> int:
             print(as_text(module.TITLE, result), end="\n\n", flush=True)
     path = write(chosen.into, results, quick=chosen.quick, seconds=time.monotonic() - begun)
     print(f"Written to {path}")
-    missed = [f"{name}: {one.what}" for name, (_, result) in results.items() for one in result.targets if not one.reached]
+    missed = [
+        f"{name}: {one.what}" for name, (_, result) in results.items() for one in result.targets if not one.reached
+    ]
     if missed:
         print("Missed:", *missed, sep="\n  ", file=sys.stderr)
     return 1 if missed else 0
@@ -43,7 +45,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--list", action="store_true", help="say which benches there are")
     parser.add_argument("--only", action="append", choices=BENCHES, help="run this bench alone; may be repeated")
-    parser.add_argument("--quick", action="store_true", help="few and short rounds: to see whether it works, not for figures")
+    parser.add_argument(
+        "--quick", action="store_true", help="few and short rounds: to see whether it works, not for figures"
+    )
     parser.add_argument("--into", type=Path, default=ROOT / "var" / "bench", help="the folder for the JSON file")
     return parser.parse_args()
 

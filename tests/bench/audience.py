@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chassis.ids import new_id
 from tests.bench.figures import Figure, Result, Target, ratio
 from tests.bench.load import Request
 from tests.bench.rounds import Server, take_turns
@@ -22,6 +21,8 @@ from tests.bench.scene import (
     wait_until_heard,
 )
 from tests.bench.stage import SERVICES, Stage
+
+from chassis.ids import new_id
 
 TITLE = "A notice to 100,000 members against one to 100; an inbox of 100 groups against one of one"
 FEW, MANY = 100, 100_000
@@ -76,7 +77,7 @@ def _texts(document: Mapping[str, Any]) -> list[str]:
 def _writes(stage: Stage, host: SignedIn, member: SignedIn, group: dict[str, Any]) -> Counter[str]:
     """What the services write, by collection, from before an event is scheduled until its notice is read and all is quiet."""
     begin = stage.client.admin.command("hello")["operationTime"]
-    soon = datetime.now() + timedelta(days=4)
+    soon = datetime.now(UTC) + timedelta(days=4)
     event = host.api.post(f"/v1/groups/{group['id']}/events", new_event("All together", soon))["id"]
     deadline = time.monotonic() + 30
     while not any(item["subject"]["id"] == event for item in member.api.get("/v1/inbox")["items"]):
@@ -109,7 +110,11 @@ def _readers(stage: Stage, host: SignedIn) -> tuple[Server, Server]:
         wait_until_heard(host, person, group)
     kept = stage.database("notifications")
     [standing] = [found for found in kept.standings.find({"person": hundred.id}) if found["to"] == group["id"]]
-    [notice, *_] = [found for found in kept.notices.find({}) if found["kind"] == "event.scheduled" and found["group"]["id"] == group["id"]]
+    [notice, *_] = [
+        found
+        for found in kept.notices.find({})
+        if found["kind"] == "event.scheduled" and found["group"]["id"] == group["id"]
+    ]
     ids = [group["id"]] + [new_id("grp") for _ in range(GROUPS - 1)]
     multiply(kept.standings, standing, ({group["id"]: other} for other in ids[1:]))
     [known] = kept.groups.find({"_id": group["id"]})

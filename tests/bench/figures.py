@@ -61,5 +61,5 @@ def latencies(what: str, seconds: Sequence[float], rate: float | None = None) ->
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Ours to theirs, when both were measured in turns: the median over the rounds, so that noise that hits one is not counted."""
+    """Ours to theirs, measured in turns: the median over the rounds, so that noise that hits one of them is not counted."""
     return statistics.median(one / other for one, other in zip(ours, theirs, strict=True))

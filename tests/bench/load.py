@@ -1,4 +1,4 @@
-"""A load generator of our own, in its own process: the same one for all that are compared, cheap enough never to be the bottleneck.
+"""A load generator in its own process: the same one for all that are compared, cheap enough never to be the bottleneck.
 
     python -m tests.bench.load <job.json >result.json
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from tests.bench.client import Api
 from tests.bench.figures import Result, Target, latencies, percentile
@@ -64,11 +64,13 @@ class _Schedule:
 
     def _lane(self, begun: float, lane: int) -> None:
         api = Api(self.port, self.host.token)
-        first = datetime.now() + timedelta(days=7)
+        first = datetime.now(UTC) + timedelta(days=7)
         for number in range(lane, self.count, 4):
             time.sleep(max(0.0, begun + number / PER_SECOND - time.perf_counter()))
             asked = time.perf_counter()
-            event = api.post(f"/v1/groups/{self.group}/events", new_event(f"Brunch {number}", first + timedelta(hours=number)))
+            event = api.post(
+                f"/v1/groups/{self.group}/events", new_event(f"Brunch {number}", first + timedelta(hours=number))
+            )
             self.answered[event["id"]] = time.perf_counter()
             self.asked[event["id"]] = asked
 

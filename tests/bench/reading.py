@@ -1,4 +1,4 @@
-"""An authenticated read through gateway, RabbitMQ, service and MongoDB, beside a bare echo and two well-known stacks doing the same."""
+"""An authenticated read through all hops to MongoDB and back, beside a bare echo and two well-known stacks doing the same."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-from chassis.nodes import HOST, free_port
 from tests.bench.client import Api
 from tests.bench.figures import Result, Target, ratio
 from tests.bench.load import Request
@@ -15,6 +14,8 @@ from tests.bench.peers import documents
 from tests.bench.rounds import Server, take_turns
 from tests.bench.scene import new_group, sign_up
 from tests.bench.stage import PEERS, Stage, answers
+
+from chassis.nodes import HOST, free_port
 
 TITLE = "Authenticated GET /v1/groups/{slug}, 16 connections"
 GROUPS = 100

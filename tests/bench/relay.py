@@ -12,15 +12,15 @@ from typing import Any
 
 import amqp
 from marshmallow import fields
+from tests.bench.figures import Figure, Result, Target, ratio
+from tests.bench.peers import connect
+from tests.bench.stage import PEERS, ROOT, Stage
 
 from chassis import outbox, topology
 from chassis.ids import new_id
 from chassis.messages import Message
 from chassis.schemas import Schema
 from chassis.vocabulary import GroupRef, PersonRef
-from tests.bench.figures import Figure, Result, Target, ratio
-from tests.bench.peers import connect
-from tests.bench.stage import PEERS, ROOT, Stage
 
 TITLE = "Outbox relay: committed in MongoDB, confirmed by a quorum queue"
 SERVICE = PEERS
@@ -61,8 +61,14 @@ def measure(stage: Stage, *, quick: bool) -> Result:
     peers: list[float] = []
     ours: list[float] = []
     for _ in range(rounds):
-        limits.append(_into_empty_queue(channel, EXCHANGE, many, lambda: _publish(stage, "confirmed_publisher", EXCHANGE, many)))
-        peers.append(_into_empty_queue(channel, NAMEKO_EXCHANGE, few, lambda: _publish(stage, "nameko_dispatcher", NAMEKO_EXCHANGE, few)))
+        limits.append(
+            _into_empty_queue(channel, EXCHANGE, many, lambda: _publish(stage, "confirmed_publisher", EXCHANGE, many))
+        )
+        peers.append(
+            _into_empty_queue(
+                channel, NAMEKO_EXCHANGE, few, lambda: _publish(stage, "nameko_dispatcher", NAMEKO_EXCHANGE, few)
+            )
+        )
         ours.append(_into_empty_queue(channel, EXCHANGE, many, lambda: _relay(stage, channel, many)))
     connection.close()
     return Result(
@@ -75,7 +81,10 @@ def measure(stage: Stage, *, quick: bool) -> Result:
             Target("times EventDispatcher's rate", ratio(ours, peers), 10, "at least"),
             Target("of py-amqp's rate", 100 * ratio(ours, limits), 40, "at least", "%"),
         ],
-        details={"bytes": len(outbox.document(_envelope())["body"]), "rates": {"py-amqp": limits, "nameko": peers, "ours": ours}},
+        details={
+            "bytes": len(outbox.document(_envelope())["body"]),
+            "rates": {"py-amqp": limits, "nameko": peers, "ours": ours},
+        },
     )
 
 

@@ -4,11 +4,11 @@ import eventlet
 
 eventlet.monkey_patch()
 
-import os  # noqa: E402  the standard library is patched before anything else is imported
+import os
 
-from chassis.health import Health  # noqa: E402
-from chassis.relay import Relay  # noqa: E402
-from chassis.store import open_store  # noqa: E402
+from chassis.health import Health
+from chassis.relay import Relay
+from chassis.store import open_store
 
 
 def main() -> None:

@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from chassis.nodes.mongodb import mongod
-from chassis.nodes.rabbitmq import server_script
 from tests.bench.figures import Figure, Result, Target
 from tests.bench.stage import ROOT
+
+from chassis.nodes.mongodb import mongod
+from chassis.nodes.rabbitmq import server_script
 
 LIBRARIES = (
     "nameko",
@@ -34,7 +35,11 @@ LIBRARIES = (
 
 def as_text(title: str, result: Result) -> str:
     """One bench as a part of the table."""
-    lines = [title, *(f"    {_figure(one)}" for one in result.figures), *(f"    {_target(one)}" for one in result.targets)]
+    lines = [
+        title,
+        *(f"    {_figure(one)}" for one in result.figures),
+        *(f"    {_target(one)}" for one in result.targets),
+    ]
     return "\n".join(lines)
 
 
@@ -74,7 +79,10 @@ def write(folder: Path, results: dict[str, tuple[str, Result]], *, quick: bool, 
         "benches": {
             name: {
                 "title": title,
-                "figures": [{key: value for key, value in asdict(one).items() if value not in (None, "")} for one in result.figures],
+                "figures": [
+                    {key: value for key, value in asdict(one).items() if value not in (None, "")}
+                    for one in result.figures
+                ],
                 "targets": [{**asdict(one), "reached": one.reached} for one in result.targets],
                 **({"details": result.details} if result.details else {}),
             }

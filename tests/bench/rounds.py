@@ -40,7 +40,7 @@ class Server:
 def take_turns(
     stage: Stage, servers: Sequence[Server], rounds: int, seconds: float, connections: int = CONNECTIONS
 ) -> None:
-    """Load each server for `seconds` in each round, while the programs of the others stand still; the servers keep what was seen."""
+    """Load each server for `seconds` in each round, while the programs of the others stand still. Each keeps what was seen."""
     for one in servers:
         stage.pause(*one.programs)
     for number in range(rounds + 1):
@@ -48,7 +48,13 @@ def take_turns(
             stage.resume(*one.programs)
             pids = {name: stage.pid_of(name) for name in (*one.programs, "rabbitmq", "mongodb")}
             before = {name: cpu_seconds(pid) for name, pid in pids.items()}
-            measured = generate(one.port, one.requests, seconds=seconds if number else min(seconds, 1), connections=connections, warm_up=0)
+            measured = generate(
+                one.port,
+                one.requests,
+                seconds=seconds if number else min(seconds, 1),
+                connections=connections,
+                warm_up=0,
+            )
             if number:  # the first round warms up
                 one.rates.append(measured.rate)
                 one.latencies += measured.latencies

@@ -7,15 +7,15 @@ import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pymongo.collection import Collection
+from tests.bench.client import Api
+from tests.bench.stage import SERVICES, Stage
 
 from groups.people.model import Person
 from groups.sessions.signing import access_token
-from tests.bench.client import Api
-from tests.bench.stage import SERVICES, Stage
 
 PASSWORD = "correct horse battery staple"
 
@@ -60,8 +60,14 @@ def new_group(name: str, interests: list[str]) -> dict[str, Any]:
         "interests": interests,
         "scope": "local",
         "summary": "For people who like both, not either or.",
-        "description": "We meet every other week, cook together and bring the cats along where the host allows it. " * 5,
-        "place": {"name": "Washington", "country": "US", "region": "US-DC", "location": {"lat": 38.9072, "lon": -77.0369}},
+        "description": "We meet every other week, cook together and bring the cats along where the host allows it. "
+        * 5,
+        "place": {
+            "name": "Washington",
+            "country": "US",
+            "region": "US-DC",
+            "location": {"lat": 38.9072, "lon": -77.0369},
+        },
         "rules": "Be kind. Bring something to share.",
     }
 
@@ -82,7 +88,9 @@ def tell_apart(document: dict[str, Any], **changed: str) -> dict[str, Any]:
     return made
 
 
-def multiply(collection: Collection[dict[str, Any]], document: dict[str, Any], copies: Iterable[dict[str, str]]) -> None:
+def multiply(
+    collection: Collection[dict[str, Any]], document: dict[str, Any], copies: Iterable[dict[str, str]]
+) -> None:
     """Keep copies of a document that the platform itself made, so that they are as it makes them, whatever that is."""
     batch: list[dict[str, Any]] = []
     for changed in copies:
@@ -125,7 +133,9 @@ def wait_until_heard(host: SignedIn, member: SignedIn, group: dict[str, Any]) ->
     """Schedule events until the member hears of one: then every service knows the group and who is in it."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        event = host.api.post(f"/v1/groups/{group['id']}/events", new_event("A first meeting", datetime.now() + timedelta(days=3)))
+        event = host.api.post(
+            f"/v1/groups/{group['id']}/events", new_event("A first meeting", datetime.now(UTC) + timedelta(days=3))
+        )
         soon = time.monotonic() + 2
         while time.monotonic() < soon:
             items = member.api.get("/v1/inbox")["items"]

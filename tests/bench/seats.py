@@ -6,12 +6,22 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chassis.ids import new_id
 from tests.bench.client import Api
 from tests.bench.figures import Figure, Result, Target, latencies
 from tests.bench.load import Answered, Request, burst
-from tests.bench.scene import SignedIn, join, multiply_all_of, new_event, new_group, sign_up, token_for, wait_until_heard
+from tests.bench.scene import (
+    SignedIn,
+    join,
+    multiply_all_of,
+    new_event,
+    new_group,
+    sign_up,
+    token_for,
+    wait_until_heard,
+)
 from tests.bench.stage import Stage
+
+from chassis.ids import new_id
 
 TITLE = "500 people answer going at once to an event with 50 seats"
 PEOPLE, SEATS = 500, 50
@@ -26,7 +36,7 @@ def measure(stage: Stage, *, quick: bool) -> Result:
     join(first, group)
     wait_until_heard(host, first, group)
     crowd = _crowd(stage, first)
-    soon = datetime.now() + timedelta(days=5)
+    soon = datetime.now(UTC) + timedelta(days=5)
     event = host.api.post(f"/v1/groups/{group['id']}/events", new_event("The concert", soon, capacity=SEATS))["id"]
     answered = burst(port, [_answer(event, one, "going") for one in crowd])
     views = [json.loads(one.body) for one in answered if one.status == 200]

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -58,7 +58,9 @@ class Stage(AbstractContextManager["Stage"]):
         self.broker.wait_ready()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for name in list(self.programs):
             self.end(name)
         self.broker.kill()
@@ -142,12 +144,14 @@ class Platform:
                 env |= {"CG_SIGNING_KEY": self.signing_key}
             stage.start(name, name, env)
         for name, port in health.items():
-            stage.programs[name].wait_until(lambda port=port: answers(port, "/health/ready"), 60, name)
+            stage.programs[name].wait_until(partial(answers, port, "/health/ready"), 60, name)
 
 
 def _declare_topology(amqp_uri: str) -> None:
     command = [sys.executable, "-m", "chassis", "topology", *SERVICES]
-    said = subprocess.run(command, env={**os.environ, "CG_AMQP_URI": amqp_uri}, cwd=ROOT, capture_output=True, text=True)
+    said = subprocess.run(
+        command, env={**os.environ, "CG_AMQP_URI": amqp_uri}, cwd=ROOT, capture_output=True, text=True
+    )
     if said.returncode:
         raise NodeError(f"The topology could not be declared.\n{said.stdout}{said.stderr}")
 
@@ -175,4 +179,3 @@ def cpu_seconds(pid: int) -> float:
     """The processor time that a process has used, all its threads, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
-

@@ -1,4 +1,4 @@
-"""What the platform is measured against: limits that nothing can pass, and the same work done with well-known tools as they come."""
+"""What the platform is measured against: limits, and the same work done with well-known tools as they come."""
 
 from urllib.parse import unquote, urlsplit
 
@@ -15,6 +15,8 @@ class Connection(amqp.Connection):
 def connect(uri: str) -> Connection:
     """Open a connection to the broker that an AMQP URI names."""
     parts = urlsplit(uri)
-    connection = Connection(f"{parts.hostname}:{parts.port}", unquote(parts.username or ""), unquote(parts.password or ""))
+    connection = Connection(
+        f"{parts.hostname}:{parts.port}", unquote(parts.username or ""), unquote(parts.password or "")
+    )
     connection.connect()
     return connection

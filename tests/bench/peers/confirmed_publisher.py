@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 from amqp import Message
-
 from tests.bench.peers import connect
 
 AT_A_TIME = 500

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -28,7 +28,7 @@ AS_THEY_ARE = (
 )
 
 
-def keep(database: Database[dict[str, Any]], groups: list[Mapping[str, Any]], person_id: str) -> None:
+def keep(database: Database[dict[str, Any]], groups: Sequence[Mapping[str, Any]], person_id: str) -> None:
     """Write groups, given as the API shows them, and the person's membership in each, with the indexes for reading them."""
     database.groups.create_index([("slug", ASCENDING)], unique=True)
     database.members.create_index([("group_id", ASCENDING), ("person_id", ASCENDING)], unique=True)
@@ -36,7 +36,9 @@ def keep(database: Database[dict[str, Any]], groups: list[Mapping[str, Any]], pe
     for group in groups:
         times = {name: datetime.fromisoformat(group[name]) for name in ("created_at", "updated_at")}
         kept.append({"_id": group["id"], **{name: group[name] for name in AS_THEY_ARE}, **times})
-        members.append({"group_id": group["id"], "person_id": person_id, **group["viewer"], "joined_at": times["created_at"]})
+        members.append(
+            {"group_id": group["id"], "person_id": person_id, **group["viewer"], "joined_at": times["created_at"]}
+        )
     database.groups.insert_many(kept)
     database.members.insert_many(members)
 

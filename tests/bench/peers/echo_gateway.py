@@ -4,17 +4,16 @@ import eventlet
 
 eventlet.monkey_patch()
 
-import itertools  # noqa: E402  the standard library is patched before anything else is imported
-import os  # noqa: E402
-from collections.abc import Callable, Iterable  # noqa: E402
-from typing import Any  # noqa: E402
+import itertools
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
 
-import eventlet.wsgi  # noqa: E402
-from amqp import Message  # noqa: E402
-from eventlet.event import Event  # noqa: E402
-
-from tests.bench.peers import connect  # noqa: E402
-from tests.bench.peers.echo_groups import QUEUE  # noqa: E402
+import eventlet.wsgi
+from amqp import Message
+from eventlet.event import Event
+from tests.bench.peers import connect
+from tests.bench.peers.echo_groups import QUEUE
 
 REPLY_TO = "amq.rabbitmq.reply-to"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from amqp import Message
-
 from tests.bench.peers import connect
 
 QUEUE = "peers.echo"

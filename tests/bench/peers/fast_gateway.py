@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import uvicorn
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from faststream.rabbit import RabbitBroker
-
 from tests.bench.peers import tokens
 from tests.bench.peers.fast_models import QUEUE, Group, ReadGroup
 

@@ -10,7 +10,6 @@ import uvloop
 from faststream import FastStream
 from faststream.rabbit import RabbitBroker
 from pymongo import AsyncMongoClient
-
 from tests.bench.peers.fast_models import QUEUE, Group, ReadGroup, Viewer
 
 # Its log of each message is for development.

@@ -7,15 +7,15 @@ import eventlet
 
 eventlet.monkey_patch()
 
-import json  # noqa: E402  the standard library is patched before anything else is imported
-import sys  # noqa: E402
-import time  # noqa: E402
-from typing import Any  # noqa: E402
+import json
+import sys
+import time
+from typing import Any
 
-from nameko.events import EventDispatcher  # noqa: E402
-from nameko.rpc import rpc  # noqa: E402
-from nameko.runners import ServiceRunner  # noqa: E402
-from nameko.standalone.rpc import ServiceRpcProxy  # noqa: E402
+from nameko.events import EventDispatcher
+from nameko.rpc import rpc
+from nameko.runners import ServiceRunner
+from nameko.standalone.rpc import ServiceRpcProxy
 
 NAME = "peer_dispatcher"
 

@@ -4,15 +4,14 @@ import eventlet
 
 eventlet.monkey_patch()
 
-import json  # noqa: E402  the standard library is patched before anything else is imported
-import os  # noqa: E402
+import json
+import os
 
-from nameko.rpc import RpcProxy  # noqa: E402
-from nameko.runners import ServiceRunner  # noqa: E402
-from nameko.web.handlers import http  # noqa: E402
-from werkzeug import Request, Response  # noqa: E402
-
-from tests.bench.peers import tokens  # noqa: E402
+from nameko.rpc import RpcProxy
+from nameko.runners import ServiceRunner
+from nameko.web.handlers import http
+from tests.bench.peers import tokens
+from werkzeug import Request, Response
 
 KEYS = tokens.public_keys()
 

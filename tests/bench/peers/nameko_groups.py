@@ -4,15 +4,14 @@ import eventlet
 
 eventlet.monkey_patch()
 
-import os  # noqa: E402  the standard library is patched before anything else is imported
-from typing import Any  # noqa: E402
+import os
+from typing import Any
 
-from nameko.extensions import DependencyProvider  # noqa: E402
-from nameko.rpc import rpc  # noqa: E402
-from nameko.runners import ServiceRunner  # noqa: E402
-from pymongo import MongoClient  # noqa: E402
-
-from tests.bench.peers import documents  # noqa: E402
+from nameko.extensions import DependencyProvider
+from nameko.rpc import rpc
+from nameko.runners import ServiceRunner
+from pymongo import MongoClient
+from tests.bench.peers import documents
 
 
 class Mongo(DependencyProvider):
