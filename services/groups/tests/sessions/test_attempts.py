@@ -1,0 +1,29 @@
+"""How often one may try to sign in, over the wire; each test has a service of its own, with the limits on."""
+
+PASSWORD = "correct horse battery"
+
+
+def test_wrong_passwords_are_limited_per_handle(run_groups):
+    api = run_groups(CG_SIGN_INS_PER_HANDLE="3").api
+    for handle in ("ana", "ben"):
+        api.post("/v1/people", {"handle": handle, "display_name": handle, "password": PASSWORD})
+
+    def attempt(handle, password):
+        return api.post("/v1/sessions", {"handle": handle, "password": password})
+
+    for handle in ("ana", "nobody_at_all"):
+        assert [attempt(handle, "wrong horse battery").status for _ in range(3)] == [401] * 3
+        refused = attempt(handle, PASSWORD)
+        assert (refused.status, refused.problem) == (429, "too-many-requests")
+        assert 0 < int(refused.headers["Retry-After"]) <= 900
+        assert refused.headers["RateLimit-Policy"] == '"sign-in";q=3;w=900'
+    assert attempt("ben", PASSWORD).status == 201
+
+
+def test_a_right_password_begins_the_count_anew(run_groups):
+    api = run_groups(CG_SIGN_INS_PER_HANDLE="3").api
+    api.post("/v1/people", {"handle": "ana", "display_name": "Ana", "password": PASSWORD})
+    for _ in range(2):
+        for password in ("wrong horse battery", "wrong horse battery", PASSWORD):
+            answer = api.post("/v1/sessions", {"handle": "ana", "password": password})
+        assert answer.status == 201
