@@ -93,9 +93,8 @@ def rebuild(options: argparse.Namespace) -> None:
         print(f"message {offset:,} of {end:,}, {applied:,} concern {options.projection}", file=sys.stderr)
 
     done = rebuilding.run(progress, options.even_if_incomplete)
-    print(
-        f"{options.projection} stands anew: {done.read:,} messages read, {done.applied:,} applied, {done.refused:,} refused."
-    )
+    counts = f"{done.read:,} messages read, {done.applied:,} applied, {done.refused:,} refused"
+    print(f"{options.projection} stands anew: {counts}.")
 
 
 def _parked(options: argparse.Namespace) -> Parked:
@@ -124,7 +123,7 @@ def parser() -> argparse.ArgumentParser:
     """The commands and their arguments."""
     commands = argparse.ArgumentParser(
         prog="python -m chassis",
-        description="What an operator of Common Ground does with messages. The broker is the one that CG_AMQP_URI names.",
+        description="What an operator of Common Ground does with messages, on the broker that CG_AMQP_URI names.",
     )
     found = commands.add_subparsers(required=True, metavar="command")
 

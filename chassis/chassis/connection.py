@@ -19,8 +19,8 @@ CLOSE_SECONDS = 2
 class Connection(amqp.Connection):
     """A py-amqp connection on which one greenlet may read while others publish."""
 
-    # With this capability on, basic_publish reads from the socket to look for "blocked" notices, in the publisher's greenlet,
-    # while another one is reading. A blocked broker shows itself anyway, by confirms that do not come.
+    # With this capability on, basic_publish reads from the socket to look for "blocked" notices, in the publisher's
+    # greenlet, while another one is reading. A blocked broker shows itself anyway, by confirms that do not come.
     negotiate_capabilities = {**amqp.Connection.negotiate_capabilities, "connection.blocked": False}
 
     def Transport(self, *args: Any, **options: Any) -> Any:
@@ -36,11 +36,15 @@ class Connection(amqp.Connection):
         return transport
 
     def drain_events(self, timeout: float | None = None) -> None:
-        """Wait for something to arrive and dispatch it. Raises OSError or amqp.AMQPError, also when the connection has ended."""
+        """Wait for something to arrive and dispatch it. Raises OSError or amqp.AMQPError, also when it has ended."""
         if not self.connected:
             # py-amqp would quietly try to connect again here.
             raise amqp.exceptions.RecoverableConnectionError("the connection has ended")
-        super().drain_events(timeout)
+        try:
+            super().drain_events(timeout)
+        except EOFError:
+            # What eventlet raises here when another greenlet closes the socket.
+            raise amqp.exceptions.RecoverableConnectionError("the connection was closed") from None
 
 
 def connect(amqp_uri: str, name: str) -> Connection:
@@ -77,7 +81,7 @@ def tend(connection: Connection) -> GreenThread:
 
 
 def serve(connection: Connection) -> None:
-    """Read and dispatch what arrives, with heartbeats, until `hang_up`. Raises OSError or amqp.AMQPError when it ends otherwise."""
+    """Read and dispatch what arrives until `hang_up`. Raises OSError or amqp.AMQPError when it ends otherwise."""
     pulse = tend(connection)
     try:
         while connection.connected:

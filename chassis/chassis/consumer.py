@@ -1,6 +1,6 @@
-"""Takes messages from a service's queue: each has its effect once, one that fails comes again later and holds up no other one.
+"""Takes messages from a service's queue: each has its effect once; one that fails comes again later and holds up no other.
 
-The acknowledgement is the last thing that happens to a message: its effect is committed, or it is safe in another queue.
+The acknowledgement is the last thing that happens to a message: its effect is committed, or it is safe elsewhere.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ import eventlet
 from eventlet.event import Event
 from marshmallow import ValidationError
 from nameko.extensions import ProviderCollector, SharedExtension
+from pymongo.errors import PyMongoError
 
 from chassis import inbox, metrics, topology
 from chassis.connection import Connection, connect, hang_up, serve
@@ -40,7 +42,7 @@ REASON = "cg-reason"
 CONSUMER = "cg-consumer"
 FAILED_AT = "cg-failed-at"
 PARKED_AT = "cg-parked-at"
-"""What a message that failed carries as headers: how often, why, whose method, since when; and since when it is parked."""
+"""What a message that failed carries as headers: how often, why, in whose method, since when; parked since when."""
 
 CARRIED = ("traceparent", "audience")
 """The headers of a message itself, which stay with it; nothing else that came with it goes on."""
@@ -161,15 +163,14 @@ class Consumer(ProviderCollector, SharedExtension):
         self.container.spawn_managed_thread(self._measure, "messages waiting")
 
     def unregister_provider(self, provider: Subscription) -> None:
-        # nameko stops entrypoints first, all at the same time, while workers and the store still stand: this is when to drain.
+        # nameko stops entrypoints first, all at the same time, while workers and store still stand: the time to drain.
         if not self.stopping:
             self._drain()
         super().unregister_provider(provider)
 
     def kill(self) -> None:
         self.stopping = True
-        if self.session is not None:
-            self.session.end()
+        self._end()
 
     def _drain(self) -> None:
         """Take no more, finish and settle what is in flight, close. What was not begun goes back to the queue."""
@@ -186,23 +187,35 @@ class Consumer(ProviderCollector, SharedExtension):
 
     def _run(self) -> None:
         pause = 0.1
-        while not self.stopping:
-            try:
-                self._connect()
-                pause = 0.1
-                serve(self.session.connection)  # type: ignore[union-attr]
-                why = "the connection has ended"
-            except topology.Missing as fault:
-                why = str(fault)
-            except FAULTS as fault:
-                why = f"the broker is away: {fault}"
-            if self.session is not None:
-                self.session.end()
-            if self.stopping:
+        while True:
+            why = self._serve()
+            pause = 0.1 if self.session is not None else min(pause * 2, 2)
+            self._end()
+            if why is None:
                 return
             self.health.waiting("messages", why)
             eventlet.sleep(random.uniform(pause / 2, pause))
-            pause = min(pause * 2, 2)
+
+    def _serve(self) -> str | None:
+        """Take messages until that is no longer possible. Returns what there is to wait for; None to end."""
+        why = "the connection has ended"
+        try:
+            self._connect()
+            serve(self.session.connection)  # type: ignore[union-attr]
+        except topology.Mismatch:
+            # No waiting mends that: the process ends with what is wrong.
+            eventlet.spawn(self.container.kill, sys.exc_info())
+            return None
+        except topology.Missing as fault:
+            why = str(fault)
+        except FAULTS as fault:
+            why = f"the broker is away: {fault}"
+        return None if self.stopping else why
+
+    def _end(self) -> None:
+        if self.session is not None:
+            self.session.end()
+            self.session = None
 
     def _connect(self) -> None:
         connection = connect(self.uri, f"{self.service}-messages")
@@ -219,7 +232,7 @@ class Consumer(ProviderCollector, SharedExtension):
         self.health.ready("messages")
 
     def _measure(self) -> None:
-        """Tell the metrics how much waits in the service's queues, on connections of its own: the other one is busy reading."""
+        """Tell the metrics how much waits in the service's queues, on connections of its own: the other one reads."""
         names = [one.name for one in topology.queues_of(self.service, self.retry_seconds)]
         while not self.stopping:
             eventlet.sleep(MEASURE_SECONDS)
@@ -237,6 +250,7 @@ class Consumer(ProviderCollector, SharedExtension):
         """Called by the reader: sorts the message in and returns at once."""
         if self.stopping:
             return
+        message.body = message.body or b""  # py-amqp gives an empty body as text
         try:
             received = Received.decode(message.body)
         except Undecodable as fault:
@@ -284,7 +298,7 @@ class Consumer(ProviderCollector, SharedExtension):
         """Run each method that has not done this message; returns what failed."""
         subscriptions = self.subscriptions.get(received.type)
         if subscriptions is None:
-            # During a rollout it may be for a newer release, which shares the queue: it goes round until that one gets it.
+            # During a rollout it may be for a newer release, which shares the queue: it goes round until that has it.
             return [Failure("", "no method of this release subscribes to it")]
         return [failure for one in subscriptions if (failure := self._failure(one, received)) is not None]
 
@@ -303,7 +317,9 @@ class Consumer(ProviderCollector, SharedExtension):
             fault = other
         if fault is None:
             return None
-        log.warning("a message failed", extra={**_named(received), "consumer": consumer}, exc_info=fault)
+        named = {**_named(received), "consumer": consumer, "fault": f"{type(fault).__name__}: {fault}"[:300]}
+        # Where the database failed, the way there is no news.
+        log.warning("a message failed", extra=named, exc_info=None if isinstance(fault, PyMongoError) else fault)
         return Failure(consumer, f"{type(fault).__name__}: {fault}")
 
     def _spawn(self, subscription: Subscription, received: Received) -> Exception | None:

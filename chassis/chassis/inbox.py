@@ -1,7 +1,7 @@
 """The inbox remembers which messages took effect, so that what arrives twice has its effect once.
 
-The record is written in the transaction of the effect: both are there or neither is. It is kept for 30 days, which is as long as
-the log can send a message again.
+The record is written in the transaction of the effect: both are there or neither is. It is kept for 30 days, which is
+as long as the log can send a message again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class AlreadyDone(Exception):
 def accept(received: Received, database: Database[Any], session: ClientSession) -> None:
     """Note in a transaction that the message takes its effect for its consumer. Raises AlreadyDone when it did before.
 
-    A message without a consumer is replayed from the log to build something anew: it takes effect whatever happened before.
+    A message without a consumer is replayed from the log to build something anew: it takes effect whatever was before.
     """
     if not received.consumer:
         return

@@ -1,4 +1,4 @@
-"""What an operator does with messages: look at parked ones, replay or drop them, and build a projection anew from the log.
+"""What an operator does with messages: look at parked ones, replay or drop them, build a projection anew from the log.
 
 A message leaves its queue only when it is safe elsewhere or dropped with a reason; ended anywhere, nothing is lost.
 """
@@ -6,8 +6,8 @@ A message leaves its queue only when it is safe elsewhere or dropped with a reas
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
@@ -51,6 +51,7 @@ class ParkedMessage:
     @classmethod
     def of(cls, message: Any) -> ParkedMessage:
         """Read what the consumer, or the broker, wrote on it."""
+        message.body = message.body or b""  # py-amqp gives an empty body as text
         properties = message.properties
         headers = properties.get("application_headers") or {}
         reason = headers.get(REASON, "")
@@ -69,7 +70,7 @@ class ParkedMessage:
 
 
 class Parked(AbstractContextManager["Parked"]):
-    """The parked messages of a service. While this is open it holds those that were looked at; then they stand where they stood."""
+    """The parked messages of a service. It holds those that were looked at until it is closed; then they stand as before."""
 
     def __init__(self, amqp_uri: str, service: str) -> None:
         self.service = service
@@ -108,7 +109,7 @@ class Parked(AbstractContextManager["Parked"]):
         return found
 
     def replay(self, parked: ParkedMessage) -> None:
-        """Send a message to the service again, as if it came for the first time. Raises Unconfirmed when it stays parked."""
+        """Send a message to the service again, as if for the first time. Raises Unconfirmed when it stays parked."""
         self._returned.clear()
         inbox = topology.inbox_of(self.service)
         try:
@@ -131,7 +132,8 @@ class Parked(AbstractContextManager["Parked"]):
 AT_ONCE = 32
 PREFETCH = 500
 QUIET_SECONDS = 1.0
-"""When nothing came for so long, the end of the log is reached."""
+LOOK_SECONDS = 3.0
+"""The end of the log is where nothing comes for the first, or, where something always comes, what the second reaches."""
 
 Progress = Callable[[int, int, int], None]
 """Told now and then: messages read, the last one there is to read, messages that concerned the projection."""
@@ -169,11 +171,12 @@ class Rebuilding:
         if not self.methods:
             raise Refused(f"No method of {service.name} subscribes with projection={projection!r}.")
         self.repository = repository
-        shadow = type(repository.__name__, (repository,), {"collection": repository.collection + ".rebuilt"})
+        name = repository.collection + ".rebuilt"
+        shadow = type(repository.__name__, (repository,), {"collection": name})
         self.client = open_store(settings.mongo_uri, service.name, {}).client
         self.aside = _ReplayStore(self.client, service.name, {**declared.repositories, projection: shadow})
         self.in_place = _ReplayStore(self.client, service.name, declared.repositories)
-        self.shadow = self.aside.database[shadow.collection]
+        self.shadow = self.aside.database[name]
         self.applied = self.refused = self.read = 0
         self.fault: Exception | None = None
 
@@ -278,22 +281,27 @@ class _ReplayUnitOfWork(UnitOfWork):
 def last_offset(amqp_uri: str) -> int:
     """The offset of the last message in the log, or -1 when it is empty."""
     last = -1
-    for offset, _ in _read(amqp_uri, "last", QUIET_SECONDS):
-        last = offset
+    end = time.monotonic() + LOOK_SECONDS
+    with closing(_read(amqp_uri, "last", QUIET_SECONDS)) as found:
+        for offset, _ in found:
+            last = offset
+            if time.monotonic() > end:
+                break
     return last
 
 
 def read_log(amqp_uri: str, first: int, last: int) -> Iterator[tuple[int, Any]]:
-    """The messages of the log from one offset to another, each with its own. Raises Refused when the log goes silent before."""
-    for offset, message in _read(amqp_uri, first, 30):
-        if offset <= last:
-            yield offset, message
-        if offset >= last:
-            return
+    """The messages of the log from one offset to another, each with its own. Raises Refused when it goes silent before."""
+    with closing(_read(amqp_uri, first, 30)) as found:
+        for offset, message in found:
+            if offset <= last:
+                yield offset, message
+            if offset >= last:
+                return
     raise Refused(f"The log went silent before message {last}. Nothing was changed; try again.")
 
 
-def _read(amqp_uri: str, start: int | str, quiet_seconds: float) -> Iterator[tuple[int, Any]]:
+def _read(amqp_uri: str, start: int | str, quiet_seconds: float) -> Generator[tuple[int, Any], None, None]:
     """What stands in the log from an offset (or chunk) on, until nothing comes any more.
 
     https://www.rabbitmq.com/docs/streams#consuming
@@ -316,7 +324,8 @@ def _read(amqp_uri: str, start: int | str, quiet_seconds: float) -> Iterator[tup
 
 
 def _arrives(connection: Connection, seconds: float) -> bool:
+    arrived = False
     with eventlet.Timeout(seconds, False):
         connection.drain_events()
-        return True
-    return False
+        arrived = True
+    return arrived

@@ -1,4 +1,4 @@
-"""The outbox holds the messages of a transaction until the relay has published them: what commits is published, nothing else.
+"""The outbox holds what a transaction publishes until the relay has done it: what commits is published, nothing else.
 
 A document is a message ready for the wire: the relay copies bytes and makes none.
 """
@@ -27,8 +27,8 @@ COLLECTION = "outbox"
 INDEXES: Sequence[IndexModel] = ()
 
 PERSISTENT = 2
-# Which properties are there, by their bits (AMQP 0-9-1, section 4.2.6.1): content-type, headers, delivery-mode, message-id,
-# timestamp, type.
+# Which properties are there, by their bits (AMQP 0-9-1, section 4.2.6.1): content-type, headers, delivery-mode,
+# message-id, timestamp, type.
 _FLAGS = struct.pack(">H", 1 << 15 | 1 << 13 | 1 << 12 | 1 << 7 | 1 << 6 | 1 << 5)
 
 nudges: set[Callable[[], None]] = set()
@@ -37,7 +37,8 @@ nudges: set[Callable[[], None]] = set()
 
 def add(messages: Sequence[Message], traceparent: str | None, database: Database[Any], session: ClientSession) -> None:
     """Put messages into the outbox, in a transaction."""
-    database[COLLECTION].insert_many([document(one.envelope(traceparent)) for one in messages], session=session)
+    made = [document(one.envelope(one.traceparent or traceparent)) for one in messages]
+    database[COLLECTION].insert_many(made, session=session)
 
 
 def committed() -> None:
@@ -47,7 +48,7 @@ def committed() -> None:
 
 
 def document(envelope: dict[str, Any]) -> dict[str, Any]:
-    """The outbox document of an envelope: `_id` (the message's), `key` (routing key), `properties` and `body` (bytes)."""
+    """The document of an envelope: `_id` (the message's id), `key` (routing key), `properties` and `body` (bytes)."""
     return {
         "_id": envelope["id"],
         "key": envelope["type"].removeprefix(PREFIX),

@@ -54,7 +54,7 @@ class Flight:
             self._landed.send_exception(fault)
 
     def wait(self) -> dict[str, str]:
-        """Wait for all confirms; returns the ids of those that did not arrive, and why. Raises Unconfirmed, OSError, amqp.AMQPError."""
+        """Wait for all confirms; returns what did not arrive, by id, and why. Raises Unconfirmed, OSError, AMQPError."""
         with eventlet.Timeout(CONFIRM_SECONDS, Unconfirmed(f"no confirm within {CONFIRM_SECONDS} s")):
             self._landed.wait()
         return self.refused
@@ -74,7 +74,7 @@ class Publisher:
         self._publishing = Semaphore()
 
     def send(self, ids: Sequence[str], write: Callable[[], Any]) -> Flight:
-        """Publish messages of these ids (their `message_id`, in this order) by `write`, without waiting for their confirms."""
+        """Publish messages of these ids (their `message_id`, in this order) by `write`; confirms are not waited for."""
         with self._publishing:
             flight = Flight(self._published + 1, ids)
             self._published = flight.last
@@ -83,7 +83,7 @@ class Publisher:
         return flight
 
     def publish(self, message: amqp.Message, queue: str) -> None:
-        """Publish one message to a queue and wait until it is safe there. Raises Unconfirmed, OSError, amqp.AMQPError."""
+        """Publish one message to a queue and wait until it is safe there. Raises Unconfirmed, OSError, AMQPError."""
 
         def write() -> None:
             self.channel.basic_publish(message, routing_key=queue, mandatory=True)

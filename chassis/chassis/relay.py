@@ -1,6 +1,7 @@
-"""Publishes what stands in the outbox: one process of a service at a time, in order, each message until the broker has confirmed it.
+"""Publishes what stands in the outbox: one process of a service at a time, in order, until the broker has confirmed it.
 
-Any step may be the last one before a crash. What was not deleted is published again, with the same id; consumers count ids.
+Any step may be the last one before a crash. What was not deleted is published again with the same id, by which consumers
+know it.
 """
 
 from __future__ import annotations
@@ -69,10 +70,10 @@ class LeaseLost(Exception):
 
 
 class Lease:
-    """The right to publish a service's outbox, held by one process at a time, for a while, by the clock of the database.
+    """The right to publish a service's outbox, held by one process at a time, for a while, by the database's clock.
 
-    It saves work and keeps order; it is not what makes a message count once. A process that sleeps past its time may publish
-    beside its successor until it looks at the lease again, and what both publish has the same ids.
+    It saves work and keeps order; it is not what makes a message count once. A process that sleeps past its time may
+    publish beside its successor until it looks at the lease again, and what both publish has the same ids.
     """
 
     def __init__(self, database: Database[Any]) -> None:
@@ -286,7 +287,8 @@ class Relay:
                     if time.monotonic() > self._end:
                         break
             for one in landing:
-                one.wait()
+                if (fault := one.wait()) is not None:
+                    raise fault
         finally:
             for one in landing:
                 one.kill()
@@ -322,13 +324,18 @@ class Relay:
         """Send a batch on its way."""
         return wire.publish(batch)
 
-    def _land(self, flight: Any) -> None:
-        refused = flight.wait()
-        published = [one for one in flight.ids if one not in refused] if refused else flight.ids
-        self.confirmed(published)
+    def _land(self, flight: Any) -> Exception | None:
+        """Wait for the confirms of a batch, and forget or hold back its messages. Returns what failed."""
+        try:
+            refused = flight.wait()
+            published = [one for one in flight.ids if one not in refused] if refused else flight.ids
+            self.confirmed(published)
+        except FAULTS as fault:
+            return fault
         self._hold_back(refused)
         for one in published if self._held else ():
             self._held.pop(one, None)
+        return None
 
     def confirmed(self, published: Sequence[str]) -> None:
         """Forget what the broker has."""
@@ -363,7 +370,7 @@ class Relay:
                 log.warning("the lease of the outbox was not renewed", extra={"fault": str(fault)})
 
     def _watch(self) -> None:
-        """Be told of messages that other processes of the service put into the outbox; the sweep is there in case this fails."""
+        """Be told of messages that other processes put into the outbox; the sweep is there in case this fails."""
         inserted: list[dict[str, Any]] = [{"$match": {"operationType": "insert"}}, {"$project": {"_id": 1}}]
         while True:
             try:
@@ -400,7 +407,7 @@ class OutboxRelay(SharedExtension):
         self.thread = self.container.spawn_managed_thread(self.relay.run, "outbox relay")
 
     def stop(self) -> None:
-        """Publish what the last workers left, and give the lease back. The Store calls this while it is still connected."""
+        """Publish what the last workers left, and give the lease back. The Store calls this while it is connected."""
         if self.relay is not None and not self.relay.stopping:
             self.relay.stop()
             self.thread.wait()

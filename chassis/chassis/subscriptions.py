@@ -18,7 +18,7 @@ from chassis.messages import PREFIX, Received
 from chassis.schemas import Tolerant
 
 MEETINGS = 12
-"""How often a method runs again at once because its transaction met another one; after that the message waits like any failed one."""
+"""How often a method runs again at once because its transaction met another one; after that the message waits."""
 
 
 class Subscription(Entrypoint):
@@ -56,10 +56,7 @@ class Subscription(Entrypoint):
         with tracing.span(f"receive {self.type}", received):
             try:
                 self._run(function, service, received)
-            except (
-                Exception,
-                eventlet.Timeout,
-            ) as fault:  # whatever it is, the message is tried again and parked with it
+            except (Exception, eventlet.Timeout) as fault:  # noqa: BLE001 - it is tried again and parked with whatever it is
                 return fault
         return None
 
@@ -86,13 +83,13 @@ def subscribe(
 
     - `type`: without the prefix, e.g. `groups.member.joined.v1`.
     - `data`: a Tolerant schema that names only what the method needs; a message that lacks it is parked at once.
-    - `projection`: the name of the repository in the Store that the method builds, and nothing else: `rebuild` replays the log
-      through all methods of a projection.
+    - `projection`: the name of the repository in the Store that the method builds, and nothing else: `rebuild` replays
+      the log through all methods of a projection.
 
     The method gets `(self, message)`, a Received with `data` as the schema loaded it, and does its work in
-    `self.store.transaction(message)`, which makes its effect happen once. Several methods may subscribe to one type; each has its
-    own effect, and its own record of it. Order is not given: compare `message.sequence`. What it raises sends the message round
-    again, later.
+    `self.store.transaction(message)`, which makes its effect happen once. Several methods may subscribe to one type; each
+    has its own effect, and its own record of it. Order is not given: compare `message.sequence`. What it raises sends the
+    message round again, later.
     """
 
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:

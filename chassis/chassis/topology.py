@@ -1,7 +1,7 @@
-"""What stands on the broker, and who may do what with it: said here and nowhere else, so that no two parts declare it differently.
+"""What stands on the broker, and who may do what with it: said here only, so that no two parts declare it differently.
 
-The operator declares what is shared (`python -m chassis topology groups events …`); each service declares its own queues when it
-starts. Declaring again changes nothing; finding something else under the same name is fatal (Mismatch).
+The operator declares what is shared (`python -m chassis topology groups events …`); each service declares its own queues
+when it starts. Declaring again changes nothing; finding something else under the same name is fatal (Mismatch).
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ CONTRACTS = "commonground.contracts"
 RETRY_SECONDS = (1, 5, 30, 120, 600)
 """How long a message that failed waits before it is tried again, the first time, the second time, …"""
 
-# A message that a consumer has not settled this often ended the process each time: it is parked without being tried again.
+# A message that was taken and not settled this often ended the process each time: it is parked without another try.
 DELIVERY_LIMIT = 20
-# Looking at parked messages counts as delivering them, and RabbitMQ 4 drops what was delivered 20 times unless told otherwise.
-# A number that is never reached is understood by all versions alike; -1 is not.
+# Looking at parked messages counts as delivering them, and RabbitMQ 4 drops what was delivered 20 times unless told
+# otherwise. A number that is never reached is understood by all versions alike; -1 is not.
 NEVER = 1_000_000_000
 
 LOG_AGE = "30D"
@@ -37,7 +37,7 @@ LOG_SEGMENT_BYTES = 20_000_000
 
 
 class Mismatch(Exception):
-    """Something of the same name stands on the broker, declared differently. Waiting does not mend that: the text says what does."""
+    """Something of the same name stands on the broker, declared differently. The text says what mends that."""
 
 
 class Missing(Exception):
@@ -192,11 +192,12 @@ def _missing(text: str) -> str:
 
 
 def _advice(one: Declared, text: str) -> str:
-    """What an operator should know and do. RabbitMQ says what it has: `inequivalent arg 'x' …: received 'a' but current is 'b'`."""
+    """What an operator should know and do, from what RabbitMQ says: `inequivalent arg …: received … but current is …`."""
     found = re.search(r"inequivalent arg '([^']+)' for (\w+) '[^']+'.*?: received (.+?) but current is (.+)", text)
     if found is None:
         return f"{one.name} cannot be declared: {text}"
     argument, kind, wanted, current = found.groups()
+    wanted, current = (re.sub(r"^the value (.+) of type '\w+'$", r"\1", value) for value in (wanted, current))
     return (
         f"{kind} {one.name} stands on the broker with {argument} = {current}; this release declares {wanted}. "
         f"It was made by another release or by hand. Let its messages be consumed (or move them), delete the {kind}, "
@@ -223,7 +224,7 @@ _UNNAMED = r"amq\.gen.*"
 
 
 def permissions(service: str) -> Permissions:
-    """A service's account: it declares its own queues and publishes to its own exchange; it cannot speak as another service there.
+    """A service's account: it declares its own queues and publishes to its own exchange, as no other service can.
 
     It declares no exchange and binds none, so what is published cannot be led elsewhere.
     """
@@ -251,7 +252,7 @@ def operator_permissions() -> Permissions:
 
 
 def subscriber_permissions(name: str, trusted: bool = False) -> Permissions:
-    """Another system's account: queues `subscriber.<name>…` of its own, and the public messages; all messages if `trusted`.
+    """Another system's account: queues `subscriber.<name>…` of its own, and the public messages; all if `trusted`.
 
     It may bind its queues, which takes the right to write to them, but has no exchange to publish to.
     """
