@@ -112,8 +112,8 @@ class Rates:
             reset = self.limiter.get_window_stats(limit, policy, key).reset_time - time.time()
         except StorageError:
             reset = window
-        # When the window ends, what was counted in it starts to fade: one slot later there is a free one.
-        return RateExceeded(policy, limit, max(1, math.ceil(reset + window / limit.amount)))
+        # At the very moment of the reset nothing is free yet, and at the very beginning of a window it is said to be 0.
+        return RateExceeded(policy, limit, math.ceil((reset if reset > 0.001 else window) + 0.001))
 
     def _failed(self, fault: Exception) -> None:
         # A store that is away must not close the door to everybody.

@@ -87,6 +87,29 @@ def test_headers_with_underscores_are_dropped_because_some_take_them_for_hyphens
     assert "x-forwarded-for" not in request.headers
 
 
+CHUNKED = "Transfer-Encoding: chunked\r\n"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n{CHUNKED}",
+        f"POST / HTTP/1.1\r\nHost: x\r\n{CHUNKED}{CHUNKED}",
+        f"POST / HTTP/1.0\r\nHost: x\r\n{CHUNKED}",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding:\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 3\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3, 3\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: \u00b2\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length:\r\n",
+    ],
+)
+def test_a_body_whose_end_two_readers_could_see_elsewhere_is_refused(pair, head):
+    with pytest.raises(Malformed):
+        pair.read(head.encode("latin-1") + b"\r\n3\r\nabc\r\n0\r\n\r\n")
+
+
 @pytest.mark.parametrize(
     ("version", "said", "keeps"),
     [

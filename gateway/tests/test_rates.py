@@ -39,15 +39,20 @@ def test_a_refusal_says_when_to_come_back():
     assert headers["RateLimit"] == f'"address";r=0;t={wait}'
 
 
-def test_who_comes_back_when_told_is_admitted():
-    rates = Rates("9/minute", "2/second")
+@pytest.mark.parametrize("begin", [0, 1, 30, 59.9])
+@pytest.mark.parametrize("spacing", [0, 0.5, 5])
+def test_who_comes_back_when_told_is_admitted(monkeypatch, begin, spacing):
+    now = 1_800_000_000 // 60 * 60 + begin
+    monkeypatch.setattr(time, "time", lambda: now)
+    rates = Rates("9/minute", "10/minute")
     waits = 0
-    for _ in range(6):
+    for _ in range(60):
+        now += spacing
         try:
             rates.admit(None, "192.0.2.1")
         except RateExceeded as refused:
             waits += 1
-            time.sleep(int(refused.extra_headers["Retry-After"]))
+            now += int(refused.extra_headers["Retry-After"])
             rates.admit(None, "192.0.2.1")
     assert waits
 
