@@ -19,7 +19,7 @@ from stack import BROKER, DATABASE, FOLDERS, GATEWAY, ROOT, SERVICES, VAR, Ports
 from supervision import Supervisor
 
 NODE_SECONDS = 120
-SERVICE_SECONDS = 60
+SERVICE_SECONDS = 120
 
 
 def up() -> None:
