@@ -153,6 +153,7 @@ def calls(store):
     for reference in (group.id, group.slug):
         for caller in (None, person.id):
             yield "groups.seen_by", lambda r=reference, c=caller: store.groups.seen_by(r, c)
+            yield "groups.seen_by", lambda r=reference, c=caller: in_transaction(store, r, c)
     yield "groups.several", lambda: store.groups.several([group.id])
     yield "members.save", lambda: store.members.save(membership)
     yield "members.find", lambda: store.members.find(group.id, person.id)
@@ -169,6 +170,11 @@ def calls(store):
             run = SimpleNamespace(search=search, course=course, place=place)
             name = "listed_groups." + name_of(search, course)
             yield name, lambda run=run: store.listed_groups.find(run.search, run.course, run.place, 3)
+
+
+def in_transaction(store, reference, caller):
+    with store.client.start_session() as session:
+        return store.groups.__class__(store.database, session).seen_by(reference, caller)
 
 
 def test_every_query_of_every_repository_uses_an_index(store, log):
