@@ -189,6 +189,8 @@ class CallServer(ProviderCollector, SharedExtension):
         line = json.dumps([reply.status, reply.headers], separators=(",", ":")).encode()
         answer = amqp.Message(line + b"\n" + reply.body, correlation_id=correlation_id, delivery_mode=1)
         try:
+            if self.channel is None:
+                raise amqp.exceptions.RecoverableConnectionError("the broker is away")
             self.channel.basic_publish(answer, routing_key=reply_to)
         except FAULTS as fault:
             # The caller's connection or ours is gone; at its deadline the caller says so.
