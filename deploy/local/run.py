@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from chassis.nodes import NodeError, is_free
@@ -61,7 +62,7 @@ def _finish(stack: Stack, supervisor: Supervisor) -> None:
         if processes[name]["statename"] in ("STOPPED", "EXITED", "FATAL"):
             supervisor.start_process(name)
     for name in (*SERVICES, GATEWAY):
-        _wait(name, lambda name=name: _is_ready(stack.health(name)), supervisor, SERVICE_SECONDS)  # type: ignore[misc]
+        _wait(name, partial(_is_ready, stack.health(name)), supervisor, SERVICE_SECONDS)
 
 
 def _wait(name: str, ready: Callable[[], bool], supervisor: Supervisor, seconds: float) -> None:

@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -47,9 +48,9 @@ class Api:
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - the URL is the operator's
+        request = urllib.request.Request(url, data, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=15) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=15) as answer:
                 content = answer.read()
         except urllib.error.HTTPError as refusal:
             raise Refused(method, path, refusal.code, json.loads(refusal.read() or b"{}")) from None
@@ -91,7 +92,7 @@ def in_time(find: Callable[[], Any], what: str) -> Any:
 
 def password() -> str:
     """The password of the story's people on this machine: random, kept beside the local stack's other secrets."""
-    path = ROOT / "var" / "secrets" / "story"
+    path = Path(os.environ.get("CG_VAR") or ROOT / "var") / "secrets" / "story"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
@@ -164,7 +165,9 @@ def tell(base: str) -> None:
     for someone in (ben, chris, dora):
         joined = someone("POST", f"/v1/groups/{group['slug']}/members", {})
         say(someone.name, f"joins ({joined['status']})")
-    heard = in_time(lambda: ana("GET", "/v1/inbox", kind="member.joined")["items"][2:], "Ana hearing of three new members")
+    heard = in_time(
+        lambda: ana("GET", "/v1/inbox", kind="member.joined")["items"][2:], "Ana hearing of three new members"
+    )
     say(ana.name, f"hears of them: {heard[0]['title']}")
 
     chapter("They meet")
@@ -183,15 +186,13 @@ def tell(base: str) -> None:
         },
     )
     say(ana.name, f"schedules “{event['title']}” on {event['starts_at_local']} with {event['capacity']} seats")
+
+    def heard_by(someone: Character) -> list[Any]:
+        notices = someone("GET", "/v1/inbox", kind="event.scheduled")["items"]
+        return [one for one in notices if one["subject"]["id"] == event["id"]]
+
     for someone in (ben, chris, dora):
-        notice = in_time(
-            lambda someone=someone: [
-                one
-                for one in someone("GET", "/v1/inbox", kind="event.scheduled")["items"]
-                if one["subject"]["id"] == event["id"]
-            ],
-            f"{someone.name} hearing of the event",
-        )[0]
+        notice = in_time(partial(heard_by, someone), f"{someone.name} hearing of the event")[0]
         say(someone.name, f"hears of it: {notice['title']}")
     answer_path = f"/v1/events/{event['id']}/rsvps/me"
     for someone, status in ((ben, "going"), (chris, "going"), (dora, "waitlisted")):
@@ -212,7 +213,10 @@ def tell(base: str) -> None:
     say("", f"and her inbox says so: {notice['title']}")
     seats = ana("GET", f"/v1/events/{event['id']}")
     expect((seats["seats_taken"], seats["waitlist_length"]) == (2, 0), f"the seats are wrong: {seats}")
-    say("", f"{seats['seats_taken']} of {seats['capacity']} seats taken, {seats['waitlist_length']} waiting. See you there.\n")
+    say(
+        "",
+        f"{seats['seats_taken']} of {seats['capacity']} seats taken, {seats['waitlist_length']} waiting. See you there.\n",
+    )
 
 
 def main() -> None:
