@@ -12,6 +12,7 @@ from events.people.api import PeopleApi
 from events.people.store import People
 from events.rsvps.api import RsvpsApi
 from events.rsvps.store import Rsvps
+from events.settings import EventsSettings
 
 
 class Events(EventsApi, RsvpsApi, GroupsApi, PeopleApi):
@@ -19,4 +20,4 @@ class Events(EventsApi, RsvpsApi, GroupsApi, PeopleApi):
 
     name = "events"
     store = Store(groups=Groups, memberships=Memberships, people=People, events=EventsStore, rsvps=Rsvps)
-    settings = Settings()
+    settings = Settings(EventsSettings)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chassis.endpoints import ANYONE, SIGNED_IN, Answer, Call, endpoint
-from chassis.problems import AuthenticationRequired, Invalid, MalformedRequest
+from chassis.problems import AuthenticationRequired, Invalid
 from chassis.schemas import Page
 from events.events import model
 from events.events.model import AlreadyCancelled, EventOver, Host
@@ -21,7 +21,7 @@ from events.events.schemas import (
     EventsQuery,
     NewEvent,
 )
-from events.events.store import Wanted, moment, place
+from events.events.store import Wanted, place
 from events.groups.model import STRANGER, Group, GroupArchived, lead_group, see_group
 from events.rsvps.api import find_soon, keep, views
 
@@ -223,11 +223,6 @@ def _wanted(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _wanted_of(query: dict[str, Any], call: Call) -> Wanted:
-    if "cursor" in query:
-        try:
-            moment(query["cursor"][0])
-        except OverflowError:
-            raise MalformedRequest("cursor: Not a cursor of this list.") from None
     return Wanted(
         since=query.get("since", call.now),
         to=query.get("to"),

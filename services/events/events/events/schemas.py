@@ -69,6 +69,12 @@ def _https() -> validate.URL:
     return validate.URL(schemes={"https"}, require_tld=False, error="It must be an https address.")
 
 
+def within_time(place: list[Any]) -> None:
+    """Refuse a cursor whose time no clock has. Raises ValidationError."""
+    if not 0 <= place[0] < 253_402_300_800_000:
+        raise ValidationError(Cursor.default_error_messages["invalid"])
+
+
 class Venue(Schema):
     """Where an event takes place."""
 
@@ -231,7 +237,7 @@ class EventsQuery(ListQuery):
     to = Time(metadata={"description": "Events that begin before this time."})
     kind = fields.String(validate=validate.OneOf(KINDS))
     mine = QueryFlag(metadata={"description": "Events that the caller hosts, or answered other than `not_going`."})
-    cursor = Cursor(int, str, metadata={"description": "The `next` of the page before."})
+    cursor = Cursor(int, str, validate=within_time, metadata={"description": "The `next` of the page before."})
 
 
 # -- messages

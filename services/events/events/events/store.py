@@ -173,7 +173,7 @@ def _filter(wanted: Wanted) -> dict[str, Any]:
         starts["$lt"] = wanted.to
     which: dict[str, Any] = {"starts_at": starts}
     if wanted.after is not None:
-        at, after = moment(wanted.after[0]), wanted.after[1]
+        at, after = _moment(wanted.after[0]), wanted.after[1]
         starts["$gte"] = max(wanted.since, at)
         which["$nor"] = [{"starts_at": at, "_id": {"$lte": after}}]
     if wanted.interests:
@@ -219,8 +219,7 @@ def _milliseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
-def moment(milliseconds: int) -> datetime:
-    """The time of a place in a list. Raises OverflowError."""
+def _moment(milliseconds: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from marshmallow import fields, validate
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate
 
 from chassis.messages import Message
 from chassis.schemas import Cursor, Integer, ListQuery, Schema, Time, Tolerant, page_of
 from chassis.vocabulary import EventRef, GroupRef, PersonRef
-from events.events.schemas import Event
+from events.events.schemas import Event, within_time
 
 ANSWERS = ("going", "maybe", "not_going")
 STATUSES = ("going", "waitlisted", "maybe", "not_going")
@@ -50,11 +52,22 @@ class RsvpItem(Schema):
 RsvpPage = page_of(RsvpItem)
 
 
+def _within_versions(place: list[Any]) -> None:
+    """Refuse a cursor whose place no event has. Raises ValidationError."""
+    if not 0 <= place[1] < 2**63:
+        raise ValidationError(Cursor.default_error_messages["invalid"])
+
+
 class RsvpsQuery(ListQuery):
     """Whose RSVPs to list: by status, and within it in the order in which it was taken."""
 
     status = fields.String(validate=validate.OneOf(STATUSES))
-    cursor = Cursor(str, int, metadata={"description": "The `next` of the page before."})
+    cursor = Cursor(
+        str,
+        int,
+        validate=_within_versions,
+        metadata={"description": "The `next` of the page before."},
+    )
 
 
 class MyRsvpItem(Schema):
@@ -77,7 +90,7 @@ class MyEventsQuery(ListQuery):
         data_key="from", metadata={"description": "Events that begin at this time or later; now when left out."}
     )
     status = fields.String(validate=validate.OneOf(STATUSES))
-    cursor = Cursor(int, str, metadata={"description": "The `next` of the page before."})
+    cursor = Cursor(int, str, validate=within_time, metadata={"description": "The `next` of the page before."})
 
 
 # -- messages

@@ -498,6 +498,17 @@ class TestGroupChanges:
         assert world.api.get(f"/v1/events/{event['id']}").problem == "not-found"
         assert world.read(event, world.ben)["id"] == event["id"]
 
+    def test_a_group_known_to_be_archived_first_still_takes_its_events_out_of_sight(self, world: Any) -> None:
+        group = world.group(world.ben)
+        event = world.schedule(group)
+        private = world.updated(group, visibility="private", held=True)
+        world.archived(group)
+        world.settled()
+        world.publish(private)
+        world.settled()
+        assert world.api.get(f"/v1/events/{event['id']}").problem == "not-found"
+        assert world.read(event, world.ben)["status"] == "cancelled"
+
     def test_messages_out_of_order_and_twice_leave_the_newest(self, world: Any) -> None:
         group = world.group()
         event = world.schedule(group)

@@ -4,7 +4,11 @@ from typing import Any
 
 import pytest
 
+from chassis.schemas import Cursor
 from chassis.testing import wait_until
+
+FAR = Cursor.encode(["going", 10**30])
+BEYOND = Cursor.encode([10**20, "evt_1"])
 
 
 class TestAnswering:
@@ -173,7 +177,7 @@ class TestWhoComes:
         items = world.api.get(f"/v1/events/{event['id']}/rsvps", as_=world.ana).json()["items"]
         assert [item["person"]["display_name"] for item in items] == ["Benjamin", "Eve"]
 
-    @pytest.mark.parametrize("wrong", [{"status": "late"}, {"cursor": "x"}, {"page": "2"}])
+    @pytest.mark.parametrize("wrong", [{"status": "late"}, {"cursor": "x"}, {"cursor": FAR}, {"page": "2"}])
     def test_refuses_a_query_that_is_wrong(self, world: Any, wrong: dict[str, str]) -> None:
         event = world.schedule(world.group())
         answer = world.api.get(f"/v1/events/{event['id']}/rsvps", as_=world.ana, params=wrong)
@@ -205,6 +209,10 @@ class TestMyEvents:
         first = world.api.get("/v1/me/events?limit=2", as_=world.ben)
         assert world.titles(world.ben, first.headers["Link"][1:].partition(">")[0], limit=2) == ["Third"]
         assert world.api.get("/v1/me/events").problem == "authentication-required"
+
+    @pytest.mark.parametrize("wrong", [{"status": "late"}, {"cursor": BEYOND}, {"from": "soon"}, {"page": "2"}])
+    def test_refuse_a_query_that_is_wrong(self, world: Any, wrong: dict[str, str]) -> None:
+        assert world.api.get("/v1/me/events", as_=world.ben, params=wrong).problem == "malformed-request"
 
 
 class TestLosingAMembership:
