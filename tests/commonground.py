@@ -43,6 +43,8 @@ class CommonGround:
         self._signing_key = _signing_key()
         self._ports = {name: free_port() for name in (*SERVICES, GATEWAY)}
         self.processes: dict[str, Process] = {}
+        self.started: list[Process] = []
+        """All processes that were ever started, for whoever wants to read their logs."""
         self.door = Door.at(f"http://{HOST}:{self._ports[GATEWAY]}")
 
     # -- processes
@@ -57,6 +59,7 @@ class CommonGround:
     def launch(self, name: str) -> Process:
         """Start one of the four, or start it again."""
         process = self.processes[name] = self._start_process([sys.executable, "-m", name], self._settings(name))
+        self.started.append(process)
         return process
 
     def wait_ready(self, name: str) -> None:
@@ -78,6 +81,7 @@ class CommonGround:
         port = str(free_port())
         own["CG_HTTP_PORT" if name == GATEWAY else "CG_HEALTH_PORT"] = port
         process = self._start_process([sys.executable, "-m", name], own)
+        self.started.append(process)
         address = f"http://{HOST}:{port}"
         wait_ready(process, f"{address}/health/{'live' if name == GATEWAY else 'ready'}")
         return process, address

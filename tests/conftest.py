@@ -50,7 +50,7 @@ def platform(
     session_platform: CommonGround, signed_out: tuple[Person, float], request: pytest.FixtureRequest
 ) -> CommonGround:
     """A Common Ground that the tests share: they leave it running, and use people and groups of their own."""
-    request.node.stash[PROCESSES] = list(session_platform.processes.values())
+    request.node.stash[PROCESSES] = session_platform.started
     return session_platform
 
 

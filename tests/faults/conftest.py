@@ -1,0 +1,41 @@
+"""A Common Ground of its own for tests that kill what it stands on, and the life in it that goes on meanwhile."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from chassis.nodes import Process
+from chassis.testing import PROCESSES, SERVICES, Nodes, process_starter
+from commonground import CommonGround, declare_topology, queues
+
+
+@pytest.fixture(scope="session")
+def own_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommonGround]:
+    """A whole platform on a broker and a database that nobody else uses; ask for `town` instead."""
+    nodes = Nodes(tmp_path_factory.mktemp("nodes"), {"broker", "database"})
+    processes: list[Process] = []
+    try:
+        nodes.ready(nodes.broker)
+        nodes.ready(nodes.database)
+        declare_topology(nodes.broker)
+        uris = {service: nodes.database.uri_for(service) for service in SERVICES}
+        start = process_starter(tmp_path_factory.mktemp("platform"), processes)
+        running = CommonGround(nodes.broker, nodes.database, uris, start)
+        running.start()
+        # Killed earlier, RabbitMQ would not know its newest queues again.
+        nodes.broker.wait_registered(*(name for name in queues() if ".groups." not in name))
+        yield running
+        running.close()
+    finally:
+        for process in reversed(processes):
+            process.kill()
+        nodes.end()
+
+
+@pytest.fixture
+def town(own_platform: CommonGround, request: pytest.FixtureRequest) -> CommonGround:
+    """A platform whose parts may be killed; each test leaves all of them running."""
+    request.node.stash[PROCESSES] = own_platform.started
+    for name, process in own_platform.processes.items():
+        assert process.is_running, f"{name} was left dead by the test before"
+    return own_platform
