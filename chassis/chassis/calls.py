@@ -119,6 +119,7 @@ class CallServer(ProviderCollector, SharedExtension):
         self.tag = channel.basic_consume(name, no_ack=True, callback=self._take)
         self.channel = channel
         self.pulse = tend(self.connection)
+        self.connection.gather()
         announce = amqp.Message(self.service, delivery_mode=1)
         channel.basic_publish(announce, exchange=ANNOUNCEMENTS)
         self.health.ready("calls")
@@ -313,6 +314,7 @@ class CallClient:
         self.unconfirmed.clear()
         self.published = 0
         self.pulse = tend(self.connection)
+        self.connection.gather()
         self.channel = channel
         self.on_change(True)
 

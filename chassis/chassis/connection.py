@@ -14,6 +14,7 @@ from eventlet.semaphore import Semaphore
 HEARTBEAT_SECONDS = 30
 CONNECT_SECONDS = 5
 CLOSE_SECONDS = 2
+RECEIVE_BYTES = 16 * 1024
 
 
 class Connection(amqp.Connection):
@@ -23,17 +24,56 @@ class Connection(amqp.Connection):
     # greenlet, while another one is reading. A blocked broker shows itself anyway, by confirms that do not come.
     negotiate_capabilities = {**amqp.Connection.negotiate_capabilities, "connection.blocked": False}
 
+    gathering = False
+    """Whether what several greenlets write in one turn of the hub goes out together, see `gather`."""
+
     def Transport(self, *args: Any, **options: Any) -> Any:
-        """A transport whose writes wait for each other: eventlet lets only one greenlet write to a socket."""
+        """A transport that reads as much as there is, and whose writes wait for each other.
+
+        py-amqp reads each part of a frame by itself, a dozen times for a call and its answer. eventlet lets only one
+        greenlet write to a socket.
+        """
         transport = super().Transport(*args, **options)
-        writing, write = Semaphore(), transport.write
+        set_up, write = transport._setup_transport, transport.write
+        writing = Semaphore()
+        gathered: list[bytes] = []
+
+        def set_up_reading() -> None:
+            set_up()
+            # What is more than was asked for is kept by the transport until it is.
+            receive = transport._quick_recv
+            transport._quick_recv = lambda size: receive(max(size, RECEIVE_BYTES))
+
+        def send_gathered() -> None:
+            try:
+                with writing:
+                    together = b"".join(gathered)
+                    gathered.clear()
+                    write(together)
+            except OSError:
+                # Whoever reads from the connection hears of it.
+                self.collect()
 
         def write_alone(data: bytes) -> None:
-            with writing:
-                write(data)
+            if not self.gathering:
+                with writing:
+                    write(data)
+                return
+            # A copy: py-amqp uses its buffer again for the next frame.
+            gathered.append(bytes(data))
+            if len(gathered) == 1:
+                eventlet.spawn_n(send_gathered)
 
+        transport._setup_transport = set_up_reading
         transport.write = write_alone
         return transport
+
+    def gather(self) -> None:
+        """From now on, send what is written in one turn of the hub at its end, in one go. A fault closes the connection.
+
+        For what is answered or confirmed anyway: a publisher does not see a fault of its own write.
+        """
+        self.gathering = True
 
     def drain_events(self, timeout: float | None = None) -> None:
         """Wait for something to arrive and dispatch it. Raises OSError or amqp.AMQPError, also when it has ended."""
