@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from chassis.settings import Settings
 from chassis.store import Store
+from events.check_ins.api import CheckInsApi
+from events.check_ins.store import CheckIns
 from events.events.api import EventsApi
 from events.events.store import Events as EventsStore
 from events.groups.api import GroupsApi
@@ -15,9 +17,16 @@ from events.rsvps.store import Rsvps
 from events.settings import EventsSettings
 
 
-class Events(EventsApi, RsvpsApi, GroupsApi, PeopleApi):
-    """Events, who comes to them, and who waits for a seat."""
+class Events(EventsApi, RsvpsApi, CheckInsApi, GroupsApi, PeopleApi):
+    """Events, who comes to them, who waits for a seat, and who came."""
 
     name = "events"
-    store = Store(groups=Groups, memberships=Memberships, people=People, events=EventsStore, rsvps=Rsvps)
+    store = Store(
+        groups=Groups,
+        memberships=Memberships,
+        people=People,
+        events=EventsStore,
+        rsvps=Rsvps,
+        check_ins=CheckIns,
+    )
     settings = Settings(EventsSettings)

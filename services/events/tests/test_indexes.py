@@ -8,6 +8,7 @@ import pytest
 from pymongo import MongoClient, monitoring
 
 from chassis.store import OpenStore
+from events.check_ins.model import CheckIn
 from events.events import model
 from events.events.model import GOING, MAYBE, NOT_GOING, WAITLISTED, Host
 from events.events.store import Wanted
@@ -67,6 +68,7 @@ def fill(store: OpenStore) -> None:
         store.people.note(person, 1)
         for group in range(GROUPS):
             store.memberships.note(f"grp_{group}", person["id"], 1, "active" if number % 2 else "left", "member")
+        store.check_ins.add(CheckIn("evt_1", person["id"], NOW))
     for number in range(EVENTS):
         event = schedule(number)
         store.events.add(event)
@@ -121,6 +123,10 @@ QUERIES = {
     "people.by_handles": lambda s: s.people.by_handles(["p1", "p2"]),
     "people.named": lambda s: s.people.named(["psn_1", "psn_2"]),
     "people.gone": lambda s: s.people.gone(["psn_1", "psn_2"]),
+    "people.hold": lambda s: s.people.hold("psn_1"),
+    "check_ins.find": lambda s: s.check_ins.find("evt_1", "psn_1"),
+    "check_ins.all_of": lambda s: s.check_ins.all_of("psn_1"),
+    "check_ins.forget": lambda s: s.check_ins.forget("psn_nobody"),
     "events.find": lambda s: s.events.find("evt_1"),
     "events.take_turn": lambda s: s.events.take_turn("evt_1"),
     "events.take_turns": lambda s: s.events.take_turns("grp_1", NOW),
@@ -182,7 +188,14 @@ def test_every_query_has_its_index(opened: OpenStore, commands: Commands, name: 
 
 def test_every_method_that_asks_the_database_is_explained(opened: OpenStore) -> None:
     explained = {name.partition(" ")[0] for name in QUERIES}
-    made_of_others = {"events.add", "events.save_seats", "memberships.note", "people.note", "people.erase"}
+    made_of_others = {
+        "events.add",
+        "check_ins.add",
+        "events.save_seats",
+        "memberships.note",
+        "people.note",
+        "people.erase",
+    }
     # Called by others, or explained as projections.
     made_of_others |= {"rsvps.note_positions", "memberships.project", "people.project"}
     for name in opened.repositories:

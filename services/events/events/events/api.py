@@ -97,9 +97,9 @@ class EventsApi:
         removes nobody.
         """
         person = call.caller
-        self._await_right(call, event)
+        await_right(self.store, call, event)
         with self.store.transaction(call) as tx:
-            found = _taken(tx, event, person.id)
+            found = taken(tx, event, person.id)
             call.expect_version(found.version)
             hosts = _hosts(tx, found.group_id, body["hosts"]) if "hosts" in body else None
             changed = model.change(found, _wanted(body), hosts, call.now)
@@ -127,9 +127,9 @@ class EventsApi:
     def cancel_event(self, call: Call, event: str, body: dict[str, Any]) -> dict[str, Any]:
         """Cancel an event; for organizers and moderators of its group, and its hosts. It stays readable."""
         person = call.caller
-        self._await_right(call, event)
+        await_right(self.store, call, event)
         with self.store.transaction(call) as tx:
-            found = _taken(tx, event, person.id)
+            found = taken(tx, event, person.id)
             cancel(tx, found, body.get("reason") or None, call, person.reference())
         return views(self.store, call, [found])[0]
 
@@ -146,19 +146,6 @@ class EventsApi:
         people = self.store.people.by_handles(handles)
         members = self.store.memberships.of(found.id, people.values())
         return len(people) == len(set(handles)) and all(one.active for one in members.values())
-
-    def _await_right(self, call: Call, event: str) -> None:
-        """Wait a little for what gives the caller the right to change an event, if they do not have it yet."""
-        person = call.caller.id
-
-        def runs() -> bool:
-            found = self.store.events.find(event)
-            if found is None:
-                return False
-            membership = self.store.memberships.get(found.group_id, person)
-            return membership.leads or (membership.active and found.hosted_by(person))
-
-        call.soon(runs)
 
     # -- lists
 
@@ -207,7 +194,21 @@ def cancel(tx: Any, event: model.Event, reason: str | None, cause: Any, by: dict
     tx.publish(EventCancelled({**told(event, cause, by), "reason": reason}, **_envelope(event)))
 
 
-def _taken(tx: Any, event: str, person: str) -> model.Event:
+def await_right(store: Any, call: Call, event: str) -> None:
+    """Wait a little for what gives the caller the right to change an event, if they do not have it yet."""
+    person = call.caller.id
+
+    def runs() -> bool:
+        found = store.events.find(event)
+        if found is None:
+            return False
+        membership = store.memberships.get(found.group_id, person)
+        return membership.leads or (membership.active and found.hosted_by(person))
+
+    call.soon(runs)
+
+
+def taken(tx: Any, event: str, person: str) -> model.Event:
     """The event in its turn, if the person may change it. Raises NotFound, NotAllowed."""
     found = tx.events.take_turn(event)
     membership = tx.memberships.get(found.group_id, person) if found else STRANGER

@@ -22,7 +22,8 @@ class PeopleApi:
         """Get all that the events service holds about me."""
         me = call.caller.id
         rsvps = self.store.rsvps.all_of(me)
-        events = self.store.events.of_ids(rsvp.event for rsvp in rsvps)
+        attended = self.store.check_ins.all_of(me)
+        events = self.store.events.of_ids({one.event for one in (*rsvps, *attended)})
         return {
             "person": self.store.people.named([me]).get(me),
             "memberships": self.store.memberships.held_about(me),
@@ -35,6 +36,7 @@ class PeopleApi:
                 }
                 for rsvp in rsvps
             ],
+            "attended": [{"event": reference(events[one.event]), "checked_in_at": one.at} for one in attended],
             "hosting": [reference(event) for event in self.store.events.hosted_by(me)],
             "scheduled": [reference(event) for event in self.store.events.scheduled_by(me)],
         }
@@ -68,6 +70,7 @@ class PeopleApi:
                     book.forget(person, message.now)
                     keep(tx, book)
             tx.rsvps.forget(person)
+            tx.check_ins.forget(person)
             tx.events.forget(person)
             tx.memberships.forget(person)
 

@@ -53,11 +53,19 @@ class HeldRsvp(Schema):
     answered_at = Time(required=True)
 
 
+class HeldCheckIn(Schema):
+    """An event that the person came to."""
+
+    event = fields.Nested(EventRef, required=True)
+    checked_in_at = Time(required=True)
+
+
 class EventsExport(Schema):
     """All that the events service holds about a person."""
 
     person = fields.Nested(HeldPerson, required=True, allow_none=True)
     memberships = fields.List(fields.Nested(HeldMembership), required=True)
     rsvps = fields.List(fields.Nested(HeldRsvp), required=True)
+    attended = fields.List(fields.Nested(HeldCheckIn), required=True)
     hosting = fields.List(fields.Nested(EventRef), required=True)
     scheduled = fields.List(fields.Nested(EventRef), required=True)

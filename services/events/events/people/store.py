@@ -31,6 +31,12 @@ class People(Projection):
         found = self.documents.find({"_id": {"$in": list(persons)}, "erased": True}, {"_id": 1}, session=self.session)
         return {document["_id"] for document in found}
 
+    def hold(self, person: str | None) -> dict[str, str] | None:
+        """How a person is called (None for who is not known or erased), kept from being erased until this has committed."""
+        known = {"_id": person, "erased": False}
+        held = self.documents.find_one_and_update(known, {"$inc": {"held": 1}}, session=self.session)
+        return None if held is None else _named(held)
+
     def note(self, person: dict[str, Any], sequence: int) -> None:
         """Write what a message of this sequence says, unless a newer one is known."""
         seen = {"handle": person["handle"], "display_name": person["display_name"], "erased": False}

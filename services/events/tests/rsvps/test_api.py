@@ -312,7 +312,14 @@ class TestExport:
 
     def test_of_somebody_unknown_is_empty(self, world: Any) -> None:
         export = world.api.get("/v1/me/export/events", as_=world.eve).json()
-        assert export == {"person": None, "memberships": [], "rsvps": [], "hosting": [], "scheduled": []}
+        assert export == {
+            "person": None,
+            "memberships": [],
+            "rsvps": [],
+            "attended": [],
+            "hosting": [],
+            "scheduled": [],
+        }
 
 
 def test_a_raised_capacity_promotes_everybody_however_many(world: Any) -> None:

@@ -1,0 +1,1 @@
+"""Who came to an event: hosts write it down, once for each person."""
