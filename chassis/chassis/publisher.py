@@ -13,8 +13,12 @@ from eventlet.semaphore import Semaphore
 
 from chassis.connection import Connection
 
-CONFIRM_SECONDS = 10
-"""How long a confirm may take before the connection counts as lost."""
+CONFIRM_SECONDS = 5
+"""How long a message may take to go out, or its confirm to come, before the connection counts as lost.
+
+A broker that has run out of memory or disk stops reading. One that was killed and comes back may keep a confirm for ever, until
+one connects again.
+"""
 
 
 class Unconfirmed(amqp.exceptions.RecoverableConnectionError):
@@ -74,12 +78,16 @@ class Publisher:
         self._publishing = Semaphore()
 
     def send(self, ids: Sequence[str], write: Callable[[], Any]) -> Flight:
-        """Publish messages of these ids (their `message_id`, in this order) by `write`; confirms are not waited for."""
+        """Publish messages of these ids (their `message_id`, in this order) by `write`; confirms are not waited for.
+
+        Raises Unconfirmed, OSError, AMQPError; after that the connection is of no use, for it may have half a frame.
+        """
         with self._publishing:
             flight = Flight(self._published + 1, ids)
             self._published = flight.last
             self._flights.append(flight)
-            write()
+            with eventlet.Timeout(CONFIRM_SECONDS, Unconfirmed(f"the broker took nothing for {CONFIRM_SECONDS} s")):
+                write()
         return flight
 
     def publish(self, message: amqp.Message, queue: str) -> None:

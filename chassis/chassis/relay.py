@@ -119,7 +119,8 @@ class Wire:
         self.exchange = topology.exchange_of(service)
         self.connection = connect(amqp_uri, f"{service}-relay")
         try:
-            topology.expect_exchange(self.connection, self.exchange)
+            # Without the log, what is published now would be missing from it for ever, and nobody would be told.
+            topology.expect(self.connection, self.exchange, topology.LOG)
             self.publisher = Publisher(self.connection)
         except BaseException:
             self.connection.collect()
@@ -277,18 +278,18 @@ class Relay:
     def _sweep(self, wire: Wire) -> None:
         """Publish all that stands in the outbox, and wait until the broker has it."""
         pool = GreenPool(FLIGHTS)
-        landing = []
+        landing: list[GreenThread] = []
         try:
             with closing(self._batches()) as batches:
                 for batch in batches:
                     if not self.lease.held:
                         raise LeaseLost
                     landing.append(pool.spawn(self._land, self.publish(wire, batch)))
+                    landing = [one for one in landing if not _landed(one)]
                     if time.monotonic() > self._end:
                         break
             for one in landing:
-                if (fault := one.wait()) is not None:
-                    raise fault
+                _landed(one, wait=True)
         finally:
             for one in landing:
                 one.kill()
@@ -391,6 +392,15 @@ class Relay:
             except FAULTS:
                 pass
             eventlet.sleep(MEASURE_SECONDS)
+
+
+def _landed(one: GreenThread, wait: bool = False) -> bool:
+    """Whether a batch has been dealt with. Raises what failed there."""
+    if not (wait or one.dead):
+        return False
+    if (fault := one.wait()) is not None:
+        raise fault
+    return True
 
 
 class OutboxRelay(SharedExtension):

@@ -170,25 +170,26 @@ def declare(connection: Connection, wanted: Iterable[Declared]) -> None:
         except PreconditionFailed as fault:
             raise Mismatch(_advice(one, fault.reply_text)) from fault
         except NotFound as fault:
-            raise Missing(
-                f"{_missing(fault.reply_text)} does not exist yet: `python -m chassis topology` declares it"
-            ) from fault
+            raise Missing(_missing(fault.reply_text)) from fault
         channel.close()
 
 
-def expect_exchange(connection: Connection, name: str) -> None:
-    """See whether an exchange is there. Raises Missing."""
+def expect(connection: Connection, exchange: str, queue: str) -> None:
+    """See whether an exchange and a queue that others declare are there. Raises Missing."""
     channel = connection.channel()
     try:
-        channel.exchange_declare(name, "topic", passive=True)
+        channel.exchange_declare(exchange, "topic", passive=True)
+        channel.queue_declare(queue, passive=True)
     except NotFound as fault:
-        raise Missing(f"exchange {name} does not exist yet: `python -m chassis topology` declares it") from fault
+        raise Missing(_missing(fault.reply_text)) from fault
     channel.close()
 
 
 def _missing(text: str) -> str:
+    """What is missing, and who makes it. RabbitMQ says: `no exchange 'commonground.x' in vhost '/'`."""
     found = re.search(r"no (exchange|queue) '([^']+)'", text)
-    return f"{found[1]} {found[2]}" if found else text
+    name = f"{found[1]} {found[2]}" if found else text
+    return f"{name} does not exist yet: `python -m chassis topology` declares it"
 
 
 def _advice(one: Declared, text: str) -> str:

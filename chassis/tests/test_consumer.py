@@ -213,7 +213,7 @@ def test_only_so_many_messages_are_taken_at_a_time(bus, listen):
     assert bus.count(bus.queue("inbox")) >= 2
 
 
-@pytest.mark.parametrize("point", ["die-before", "die-after"])
+@pytest.mark.parametrize("point", [pytest.param("die-before", marks=pytest.mark.slow), "die-after"])
 def test_killed_on_either_side_of_the_commit_a_message_takes_effect_once(bus, listen, point):
     first = listen(LISTENER_RETRY="20")
     bus.tell(point)
@@ -236,8 +236,10 @@ def test_on_sigterm_what_is_in_flight_is_finished_and_settled_and_the_rest_goes_
     wait_until(lambda: bus.count(bus.queue("inbox")) == 3)
 
 
+@pytest.mark.slow
 def test_on_sigterm_with_the_broker_down_the_process_ends(bus, listen):
     service = listen(CG_DRAIN_SECONDS="5")
+    bus.let_the_broker_remember()
     bus.tell("slow 1")
     wait_until(lambda: bus.count(bus.queue("inbox")) == 0)
     time.sleep(0.2)
@@ -253,8 +255,10 @@ def test_on_sigterm_with_the_broker_down_the_process_ends(bus, listen):
     assert bus.effects() == ["slow 1"]
 
 
+@pytest.mark.slow
 def test_a_broker_that_restarts_while_messages_are_in_flight_costs_none_and_repeats_none(bus, listen):
     service = listen()
+    bus.let_the_broker_remember()
     for number in range(10):
         bus.tell(f"slow 1 {number}")
     wait_until(lambda: bus.count(bus.queue("inbox")) == 0)

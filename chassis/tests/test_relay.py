@@ -147,6 +147,7 @@ def test_it_waits_for_an_exchange_that_does_not_exist_yet(bus, relay):
     assert bus.count(queue) <= 1
 
 
+@pytest.mark.slow
 def test_a_broker_that_is_killed_midway_costs_no_message(bus, relay):
     channel = bus.connection.channel()
     queue = channel.queue_declare(
@@ -159,14 +160,16 @@ def test_a_broker_that_is_killed_midway_costs_no_message(bus, relay):
     def write():
         while not writing.is_set():
             written.update(bus.fill(*MANY))
+            time.sleep(0.3)
 
     writer = threading.Thread(target=write)
-    writer.start()
     relay()
-    wait_until(lambda: bus.count(queue) > 500, 20)
+    bus.declared_at = time.monotonic()
+    bus.let_the_broker_remember()
+    writer.start()
+    wait_until(lambda: bus.count(queue) > 300, 20)
     bus.broker.kill()
     bus.broker.start()
-    time.sleep(0.5)
     writing.set()
     writer.join()
     wait_until(lambda: is_empty(bus), 40)

@@ -103,7 +103,9 @@ def test_what_is_missing_is_named(bus):
             bus.connection, [topology.Binding("commonground.nowhere", "commonground.messages", to_exchange=True)]
         )
     with pytest.raises(topology.Missing, match=r"exchange commonground\.nowhere does"):
-        topology.expect_exchange(bus.connection, "commonground.nowhere")
+        topology.expect(bus.connection, "commonground.nowhere", "commonground.log")
+    with pytest.raises(topology.Missing, match=r"queue commonground\.nowhere does"):
+        topology.expect(bus.connection, "commonground.messages", "commonground.nowhere")
 
 
 # -- permissions
