@@ -9,6 +9,7 @@ import amqp
 import eventlet
 from amqp import spec
 from eventlet.greenthread import GreenThread
+from eventlet.hubs import notify_opened
 from eventlet.semaphore import Semaphore
 
 HEARTBEAT_SECONDS = 30
@@ -75,6 +76,12 @@ class Connection(amqp.Connection):
         """
         self.gathering = True
 
+    def collect(self) -> None:
+        """Close the socket at once. A greenlet that reads from it meanwhile hears of it, as nothing else would wake it."""
+        if self._transport is not None and self._transport.sock is not None:
+            notify_opened(self._transport.sock.fileno())
+        super().collect()
+
     def drain_events(self, timeout: float | None = None) -> None:
         """Wait for something to arrive and dispatch it. Raises OSError or amqp.AMQPError, also when it has ended."""
         if not self.connected:
@@ -83,7 +90,7 @@ class Connection(amqp.Connection):
         try:
             super().drain_events(timeout)
         except EOFError:
-            # What eventlet raises here when another greenlet closes the socket.
+            # What eventlet raises here when another greenlet closes the socket, see `collect`.
             raise amqp.exceptions.RecoverableConnectionError("the connection was closed") from None
 
 
