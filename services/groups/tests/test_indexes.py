@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
+import eventlet
 import pytest
 from pymongo import MongoClient
 from pymongo.monitoring import CommandListener
@@ -121,6 +122,7 @@ def calls(store):
     yield "people.save", lambda: store.people.save(person)
     yield "people.get", lambda: store.people.get(person.id)
     yield "people.hold", lambda: store.people.hold(person.id)
+    yield "people.hold_all", lambda: store.people.hold_all([person.id])
     yield "people.by_handle", lambda: store.people.by_handle(person.handle)
     yield "people.references", lambda: store.people.references([person.id])
     yield "people.with_password", lambda: store.people.with_password(person.handle)
@@ -134,6 +136,7 @@ def calls(store):
     yield "refresh_tokens.add", lambda: store.refresh_tokens.add(token)
     yield "refresh_tokens.find", lambda: store.refresh_tokens.find("secret")
     yield "refresh_tokens.spend", lambda: store.refresh_tokens.spend(token)
+    yield "attempts.made", lambda: store.attempts.made("ana", NOW)
     yield "attempts.count", lambda: store.attempts.count("ana", NOW)
     yield "attempts.forget", lambda: store.attempts.forget("ana")
     yield "tokens.add", lambda: store.tokens.add(api_token, "cg_secret")
@@ -149,14 +152,17 @@ def calls(store):
     yield "interests.most_used", lambda: store.interests.most_used("i1", None, 20)
     yield "groups.add", lambda: store.groups.add(another)
     yield "groups.save", lambda: store.groups.save(next_version(group))
+    yield "groups.hold", lambda: store.groups.hold(group.slug, person.id)
     yield "groups.has_slug", lambda: store.groups.has_slug("group-7")
     for reference in (group.id, group.slug):
         for caller in (None, person.id):
             yield "groups.seen_by", lambda r=reference, c=caller: store.groups.seen_by(r, c)
-            yield "groups.seen_by", lambda r=reference, c=caller: in_transaction(store, r, c)
+            yield "groups.seen_by", lambda r=reference, c=caller: together(store, r, c)
     yield "groups.several", lambda: store.groups.several([group.id])
     yield "members.save", lambda: store.members.save(membership)
     yield "members.find", lambda: store.members.find(group.id, person.id)
+    yield "members.save_all", lambda: store.members.save_all([membership])
+    yield "members.of_people", lambda: store.members.of_people(group.id, [person.id])
     yield "members.viewers", lambda: store.members.viewers([group.id], person.id)
     yield "members.of_group", lambda: store.members.of_group(group.id, "active", None, (0, NOW, "psn_"), 20)
     yield "members.of_group", lambda: store.members.of_group(group.id, "active", "member", None, 20)
@@ -172,9 +178,9 @@ def calls(store):
             yield name, lambda run=run: store.listed_groups.find(run.search, run.course, run.place, 3)
 
 
-def in_transaction(store, reference, caller):
-    with store.client.start_session() as session:
-        return store.groups.__class__(store.database, session).seen_by(reference, caller)
+def together(store, *sight):
+    pool = eventlet.GreenPool(3)
+    return list(pool.imap(lambda _: store.groups.seen_by(*sight), range(3)))
 
 
 def test_every_query_of_every_repository_uses_an_index(store, log):

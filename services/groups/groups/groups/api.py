@@ -44,7 +44,7 @@ class GroupsApi:
     def change_group(self, call: Call, group: str, body: dict[str, Any]) -> model.Group:
         """Change a group, by merge patch (RFC 7396). For organizers."""
         with self.store.transaction(call) as tx:
-            before = model.check_visible(tx.groups.seen_by(group, call.caller.id))
+            before = model.check_visible(tx.groups.hold(group, call.caller.id))
             model.check_role(before, model.ORGANIZER)
             call.expect_version(before.version)
             wanted = patched(_WHOLE, model.changeable(before), body)
@@ -63,7 +63,7 @@ class GroupsApi:
     def archive_group(self, call: Call, group: str) -> None:
         """Archive a group: it stays readable, nothing in it changes, searches do not find it. For organizers."""
         with self.store.transaction(call) as tx:
-            before = model.check_visible(tx.groups.seen_by(group, call.caller.id))
+            before = model.check_visible(tx.groups.hold(group, call.caller.id))
             model.check_role(before, model.ORGANIZER)
             call.expect_version(before.version)
             if not before.archived:

@@ -31,6 +31,13 @@ class AlreadyArchived(Conflict):
         super().__init__("This group is archived. It can be read, but nothing in it can be changed.")
 
 
+class NoSuchGroup(NotFound):
+    """404: there is none, or they may not know of it: the same for both."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such group.")
+
+
 @dataclass(slots=True)
 class Viewer:
     """What the caller is in a group."""
@@ -188,9 +195,9 @@ def changeable(group: Group) -> dict[str, Any]:
 
 
 def check_visible(group: Group | None) -> Group:
-    """The group, if it is there and the caller may know of it. Raises NotFound, the same for both."""
+    """The group, if it is there and the caller may know of it. Raises NoSuchGroup."""
     if group is None or (group.visibility == "private" and group.role is None):
-        raise NotFound("There is no such group.")
+        raise NoSuchGroup()
     return group
 
 

@@ -16,7 +16,7 @@ from groups.groups.model import FIELDS, Group, Viewer
 from groups.search.model import pairs_of, size_of, words
 
 _PLAIN = tuple(name for name in FIELDS if name != "id")
-FOR_SEARCHES = {"words": 0, "pairs": 0, "at": 0, "listed": 0, "size": 0}
+NOT_SHOWN = {"words": 0, "pairs": 0, "at": 0, "listed": 0, "size": 0, "held": 0}
 
 
 Sight = tuple[str, str | None]
@@ -59,16 +59,46 @@ class Groups(Repository):
         """The group with this id or slug, with what the person is in it, or None."""
         if self.session is None:
             return self.waiting.do("groups", (reference, person))
-        return self._see("groups", [(reference, person)])[0]
+        return self._see_one(reference, person)
+
+    def hold(self, reference: str, person: str | None) -> Group | None:
+        """Like `seen_by`, for who is going to change the group.
+
+        Of two transactions that hold a group, one begins again at once, and not only when all its work is done.
+        """
+        found: dict[str, Any] | None = self.documents.find_one_and_update(
+            {"_id" if _is_id(reference) else "slug": reference},
+            {"$inc": {"held": 1}},
+            projection=NOT_SHOWN,
+            session=self.session,
+        )
+        if found is None:
+            return None
+        return group_of(found, *self._memberships([f"{found['_id']}:{person}"] if person else []))
+
+    def _see_one(self, reference: str, person: str | None) -> Group | None:
+        """What one caller wants to see, in one round trip."""
+        steps: list[dict[str, Any]] = [{"$match": {"_id" if _is_id(reference) else "slug": reference}}]
+        steps.append({"$project": NOT_SHOWN})
+        if person is not None:
+            steps.append({"$set": {"viewer": {"$concat": ["$_id", ":", person]}}})
+            steps.append(
+                {"$lookup": {"from": "members", "localField": "viewer", "foreignField": "_id", "as": "viewer"}}
+            )
+        for found in self.documents.aggregate(steps, session=self.session):
+            return group_of(found, *found.get("viewer", ()))
+        return None
 
     def _see(self, key: Any, wanted: Sequence[Sight]) -> list[Group | None]:
-        """What several callers want to see, in two queries: what one query costs is mostly not its answer."""
+        """What several callers want to see, in two queries: what a query costs is mostly not its answer."""
+        if len(wanted) == 1:
+            return [self._see_one(*wanted[0])]
         references = {reference for reference, _ in wanted}
-        ids = [one for one in references if one.startswith("grp_")]
-        slugs = [one for one in references if not one.startswith("grp_")]
+        ids = [one for one in references if _is_id(one)]
+        slugs = [one for one in references if not _is_id(one)]
         by = [{name: {"$in": values}} for name, values in (("_id", ids), ("slug", slugs)) if values]
         groups: dict[str, dict[str, Any]] = {}
-        for found in self.documents.find(by[0] if len(by) == 1 else {"$or": by}, FOR_SEARCHES, session=self.session):
+        for found in self.documents.find(by[0] if len(by) == 1 else {"$or": by}, NOT_SHOWN, session=self.session):
             groups[found["_id"]] = groups[found["slug"]] = found
         memberships: dict[Sight, str] = {
             (reference, person): f"{groups[reference]['_id']}:{person}"
@@ -87,8 +117,12 @@ class Groups(Repository):
 
     def several(self, identifiers: Iterable[str]) -> dict[str, Group]:
         """The groups with these ids, by id."""
-        found = self.documents.find({"_id": {"$in": list(identifiers)}}, FOR_SEARCHES, session=self.session)
+        found = self.documents.find({"_id": {"$in": list(identifiers)}}, NOT_SHOWN, session=self.session)
         return {one["_id"]: group_of(one) for one in found}
+
+
+def _is_id(reference: str) -> bool:
+    return reference.startswith("grp_")
 
 
 def document_of(group: Group) -> dict[str, Any]:

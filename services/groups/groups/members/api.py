@@ -12,11 +12,11 @@ from chassis.schemas import Page
 from groups.groups.api import archive
 from groups.groups.model import MODERATOR, ORGANIZER, Group, Viewer, check_role, check_visible, next_version
 from groups.members import model
+from groups.members.joining import Asked, joining, status_of
 from groups.members.schemas import (
     JoinDeclined,
     JoinedView,
     Joining,
-    JoinRequested,
     MemberBanned,
     MemberJoined,
     MemberLeft,
@@ -55,20 +55,8 @@ class MembersApi:
     )
     def join_group(self, call: Call, group: str, body: dict[str, Any]) -> Answer:
         """Join a group, or ask to join it where approval is needed."""
-        with self.store.transaction(call) as tx:
-            person = tx.people.hold(call.caller.id)
-            before = check_visible(tx.groups.seen_by(group, person.id))
-            membership = model.join(before, person.id, body.get("answer"), call.now)
-            tx.members.save(membership)
-            if membership.status == model.ACTIVE:
-                after = model.counting(before, person, None, membership)
-                tx.publish(Passage(after, person, membership.role).as_(MemberJoined))
-            else:
-                after = next_version(before)
-                content = {"group": after.reference, "person": person.reference, "answer": membership.answer}
-                tx.publish(JoinRequested(content, subject=after.id, sequence=after.version, audience="group"))
-            tx.groups.save(after)
-        return Answer(membership, status=201 if membership.status == model.ACTIVE else 202)
+        membership = joining.do(group, Asked(self.store, call, body.get("answer")))
+        return Answer(membership, status=status_of(membership))
 
     @endpoint("GET", "/v1/groups/{group}/members", query=MembersQuery, returns=MembersPage, access=ANYONE)
     def list_members(self, call: Call, group: str, query: dict[str, Any]) -> Page:
@@ -150,7 +138,7 @@ class MembersApi:
 
     def _member(self, tx: Any, call: Call, group: str, handle: str) -> tuple[Group, Person, model.Membership]:
         """The group, the person with this handle (or `me`) and their membership. Raises NotFound, NotAllowed."""
-        seen = check_visible(tx.groups.seen_by(group, call.caller.id))
+        seen = check_visible(tx.groups.hold(group, call.caller.id))
         mine = handle in (ME, call.caller.handle)
         if not mine:
             check_role(seen, ORGANIZER, MODERATOR)

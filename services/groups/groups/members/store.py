@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReplaceOne
 
 from chassis.store import Repository
 from groups.groups.model import Viewer
@@ -32,8 +32,12 @@ class Members(Repository):
 
     def save(self, membership: Membership) -> None:
         """Keep a membership, new or changed."""
-        document = {**asdict(membership), "schema": 1, "rank": RANK[membership.role]}
-        self.documents.replace_one({"_id": membership.id}, document, upsert=True, session=self.session)
+        self.documents.replace_one({"_id": membership.id}, _document(membership), upsert=True, session=self.session)
+
+    def save_all(self, memberships: Iterable[Membership]) -> None:
+        """Keep memberships, new or changed."""
+        writes = [ReplaceOne({"_id": one.id}, _document(one), upsert=True) for one in memberships]
+        self.documents.bulk_write(writes, ordered=False, session=self.session)
 
     def remove(self, membership: Membership) -> None:
         """Forget a membership."""
@@ -43,6 +47,11 @@ class Members(Repository):
         """The membership of a person in a group, whatever its status, or None."""
         found = self.documents.find_one({"_id": f"{group}:{person}"}, session=self.session)
         return _membership(found) if found else None
+
+    def of_people(self, group: str, persons: Iterable[str]) -> dict[str, Membership]:
+        """The memberships of people in a group, whatever their status, by person."""
+        found = self.documents.find({"_id": {"$in": [f"{group}:{one}" for one in persons]}}, session=self.session)
+        return {one["person"]: _membership(one) for one in found}
 
     def viewers(self, groups: Iterable[str], person: str) -> dict[str, Viewer]:
         """What a person is in each of these groups, by group."""
@@ -65,6 +74,10 @@ class Members(Repository):
     def all_of(self, person: str) -> list[Membership]:
         """All memberships of a person, whatever their status."""
         return [_membership(one) for one in self.documents.find({"person": person}, session=self.session)]
+
+
+def _document(membership: Membership) -> dict[str, Any]:
+    return {"_id": membership.id, "schema": 1, **asdict(membership), "rank": RANK[membership.role]}
 
 
 def _membership(document: dict[str, Any]) -> Membership:

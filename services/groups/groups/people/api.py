@@ -38,7 +38,7 @@ class PeopleApi:
         status=201,
         access=ANYONE,
         idempotent=True,
-        limit="60/minute",
+        limit="300/minute",
         problems=(model.HandleTaken,),
     )
     def register(self, call: Call, body: dict[str, Any]) -> Answer:

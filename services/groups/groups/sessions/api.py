@@ -29,7 +29,7 @@ class SessionsApi:
         status=201,
         access=ANYONE,
         idempotent=True,
-        limit="60/minute",
+        limit="300/minute",
         problems=(TooManyRequests,),
     )
     def sign_in(self, call: Call, body: dict[str, Any]) -> dict[str, Any]:
@@ -97,14 +97,17 @@ class SessionsApi:
 
     def _recognize(self, call: Call, handle: str, password: str) -> Person:
         """The person with this handle and password. Raises WrongCredentials, TooManyRequests."""
-        if self.settings.rate_limits:
-            attempts, until = self.store.attempts.count(handle, call.now)
-            model.check_attempts(attempts, until, call.now, self.settings.sign_ins_per_handle)
+        attempts = self.store.attempts if self.settings.rate_limits else None
+        if attempts:
+            made, until = attempts.made(handle, call.now)
+            model.check_attempts(made, until, call.now, self.settings.sign_ins_per_handle)
         found: tuple[Person, str] | None = self.store.people.with_password(handle)
         if not is_password(password, found and found[1]) or found is None:
+            if attempts:
+                attempts.count(handle, call.now)
             raise model.WrongCredentials()
-        if self.settings.rate_limits:
-            self.store.attempts.forget(handle)
+        if attempts:
+            attempts.forget(handle)
         return found[0]
 
     def _go_on(self, tx: Any, call: Call, person: Person, session: model.Session) -> dict[str, Any]:

@@ -88,8 +88,8 @@ def refresh(session: Session | None, token: RefreshToken | None, now: datetime, 
 
 
 def check_attempts(attempts: int, until: datetime, now: datetime, allowed: int) -> None:
-    """Raises TooManyAttempts when there were more attempts to sign in, in a span that ends at `until`, than allowed."""
-    if attempts <= allowed:
+    """Raises TooManyAttempts when as many attempts to sign in failed as are allowed in a span that ends at `until`."""
+    if attempts < allowed:
         return
     seconds = max(1, math.ceil((until - now).total_seconds()))
     raise TooManyAttempts(

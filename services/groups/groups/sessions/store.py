@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from pymongo import IndexModel, ReturnDocument
+from pymongo import IndexModel
 
 from chassis.store import Repository
 from groups.sessions.model import ATTEMPTS_WITHIN, RefreshToken, Session, hash_of
@@ -63,28 +63,24 @@ class RefreshTokens(Repository):
 
 
 class Attempts(Repository):
-    """How often somebody tried to sign in with a handle, whether it exists or not."""
+    """How often it failed to sign in with a handle, whether it exists or not."""
 
     collection = "sign_in_attempts"
     indexes = (IndexModel("until", expireAfterSeconds=0),)
 
-    def count(self, handle: str, now: datetime) -> tuple[int, datetime]:
-        """Count one more; returns how many there were in a span of time, and when that ends."""
+    def made(self, handle: str, now: datetime) -> tuple[int, datetime]:
+        """How many attempts failed in a span of time, and when that ends."""
+        found = self.documents.find_one({"_id": hash_of(handle), "until": {"$gt": now}})
+        return (found["attempts"], found["until"]) if found else (0, now)
+
+    def count(self, handle: str, now: datetime) -> None:
+        """Count one more that failed."""
         over = {"$lte": [{"$ifNull": ["$until", now]}, now]}
-        found = self.documents.find_one_and_update(
-            {"_id": hash_of(handle)},
-            [
-                {
-                    "$set": {
-                        "attempts": {"$cond": [over, 1, {"$add": ["$attempts", 1]}]},
-                        "until": {"$cond": [over, now + ATTEMPTS_WITHIN, "$until"]},
-                    }
-                }
-            ],
-            upsert=True,
-            return_document=ReturnDocument.AFTER,
+        attempts = {"$cond": [over, 1, {"$add": ["$attempts", 1]}]}
+        until = {"$cond": [over, now + ATTEMPTS_WITHIN, "$until"]}
+        self.documents.update_one(
+            {"_id": hash_of(handle)}, [{"$set": {"attempts": attempts, "until": until}}], upsert=True
         )
-        return found["attempts"], found["until"]
 
     def forget(self, handle: str) -> None:
         """Begin to count anew."""

@@ -350,16 +350,49 @@ def test_my_groups_are_listed_with_my_role_joined_last_first(api, register, foun
     assert api.get("/v1/me/groups").problem == "authentication-required"
 
 
-def test_many_who_join_at_once_are_all_counted_and_told_of_once(api, register, found, messages):
+@pytest.mark.parametrize("policy", ["open", "approval"])
+def test_many_who_join_at_once_are_all_counted_and_told_of_once(api, register, found, messages, policy):
     ana = register("ana")
-    group = found(ana)
-    people = [register(f"p{n}") for n in range(40)]
-    sent = [api.send("POST", f"/v1/groups/{group.id}/members", as_=one.caller) for one in people]
-    assert [api.receive(number, 8).status for number in sent] == [201] * 40
+    group = found(ana, join_policy=policy)
+    people = [register(f"p{n}") for n in range(30)]
+    path = f"/v1/groups/{group.id}/members"
+    # Every other one with a key, and some of those twice.
+    keys = [{"idempotency_key": one.handle} if n % 2 else {} for n, one in enumerate(people)]
+    sent = [api.send("POST", path, as_=one.caller, **key) for one, key in zip(people, keys, strict=True)]
+    again = [api.send("POST", path, as_=one.caller, **keys[1 + 2 * n]) for n, one in enumerate(people[1:12:2])]
+    answers = [api.receive(number) for number in sent]
+    assert {one.status for one in answers} <= {201 if policy == "open" else 202, 409}
+    for number in again:
+        answers.append(api.receive(number))
+    assert {one.problem for one in answers} <= {None, "idempotency-in-progress"}
+    for person, key in list(zip(people, keys, strict=True))[1::2]:
+        replayed = api.post(path, as_=person.caller, **key)
+        assert (replayed.status, replayed.headers["Idempotency-Replayed"]) == (201 if policy == "open" else 202, "true")
+        assert replayed.json() == {"role": "member", "status": "active" if policy == "open" else "pending"}
     seen = api.get(f"/v1/groups/{group.id}").json()
-    assert (seen["member_count"], seen["version"]) == (41, 42)
-    told = messages(group.id, 42)
-    assert sorted(int(one["sequence"]) for one in told) == list(range(1, 43))
+    assert (seen["member_count"], seen["version"]) == (31 if policy == "open" else 1, 32)
+    told = messages(group.id, 32)
+    assert sorted(int(one["sequence"]) for one in told) == list(range(1, 33))
+    assert {one["data"]["person"]["handle"] for one in told[2:]} == {one.handle for one in people}
+
+
+def test_a_replayed_answer_is_the_answer(api, register, found):
+    group, ben = found(register("ana")), register("ben")
+    path = f"/v1/groups/{group.id}/members"
+    first = api.post(path, as_=ben.caller, idempotency_key="k")
+    again = api.post(path, as_=ben.caller, idempotency_key="k")
+    assert (again.status, again.body) == (first.status, first.body)
+    assert again.headers == {**first.headers, "Idempotency-Replayed": "true"}
+    assert api.post(path, {"answer": "x"}, as_=ben.caller, idempotency_key="k").problem == "idempotency-mismatch"
+
+
+def test_a_refusal_is_not_replayed(api, register, found):
+    ana, ben = register("ana"), register("ben")
+    group = found(ana, join_policy="invite")
+    path = f"/v1/groups/{group.id}/members"
+    assert api.post(path, as_=ben.caller, idempotency_key="k").problem == "invitation-needed"
+    api.patch(f"/v1/groups/{group.id}", {"join_policy": "open"}, as_=ana.caller)
+    assert api.post(path, as_=ben.caller, idempotency_key="k").status == 201
 
 
 def test_one_who_joins_many_times_at_once_is_in_once(api, register, found):
