@@ -10,6 +10,7 @@ from events.events.api import EventsApi
 from events.events.store import Events as EventsStore
 from events.groups.api import GroupsApi
 from events.groups.store import Groups, Memberships
+from events.icebreakers.api import IcebreakersApi
 from events.people.api import PeopleApi
 from events.people.store import People
 from events.rsvps.api import RsvpsApi
@@ -17,7 +18,7 @@ from events.rsvps.store import Rsvps
 from events.settings import EventsSettings
 
 
-class Events(EventsApi, RsvpsApi, CheckInsApi, GroupsApi, PeopleApi):
+class Events(EventsApi, RsvpsApi, CheckInsApi, IcebreakersApi, GroupsApi, PeopleApi):
     """Events, who comes to them, who waits for a seat, and who came."""
 
     name = "events"

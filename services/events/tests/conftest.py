@@ -86,9 +86,14 @@ class World:
         group = {"id": new_id("grp"), "slug": slug, "name": "Kittens and Bacon", "visibility": "public"}
         return {**group, "interests": ["kittens", "bacon"], **fields}
 
-    def registered(self, *people: Person) -> None:
+    def registered(self, *people: Person, **profile: Any) -> None:
+        """People registered, with what is known of them: `interests`, `background`, `icebreakers`."""
         for one in people:
-            self.tell("groups.person.registered.v1", one.id, {"person": named(one)})
+            self.tell("groups.person.registered.v1", one.id, {"person": named(one), **profile})
+
+    def updated_person(self, one: Person, **profile: Any) -> None:
+        """A person changed what is known of them."""
+        self.tell("groups.person.updated.v1", one.id, {"person": named(one), **profile})
 
     def renamed(self, one: Person, display_name: str) -> None:
         person = {**named(one), "display_name": display_name}

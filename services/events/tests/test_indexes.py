@@ -123,6 +123,9 @@ QUERIES = {
     "people.by_handles": lambda s: s.people.by_handles(["p1", "p2"]),
     "people.named": lambda s: s.people.named(["psn_1", "psn_2"]),
     "people.gone": lambda s: s.people.gone(["psn_1", "psn_2"]),
+    "people.open_to_meet": lambda s: s.people.open_to_meet(["psn_1", "psn_2"]),
+    "people.met": lambda s: s.people.met("psn_1"),
+    "people.held_about": lambda s: s.people.held_about("psn_1"),
     "people.hold": lambda s: s.people.hold("psn_1"),
     "check_ins.find": lambda s: s.check_ins.find("evt_1", "psn_1"),
     "check_ins.all_of": lambda s: s.check_ins.all_of("psn_1"),
@@ -155,6 +158,7 @@ QUERIES = {
     "rsvps.of_event": lambda s: s.rsvps.of_event(first(s).id, None, None, 20),
     "rsvps.of_event after": lambda s: s.rsvps.of_event(first(s).id, None, ["going", 3], 20),
     "rsvps.of_event of a status after": lambda s: s.rsvps.of_event(first(s).id, WAITLISTED, [WAITLISTED, 3], 20),
+    "rsvps.going": lambda s: s.rsvps.going(first(s).id, 100, 20),
     "rsvps.forget": lambda s: s.rsvps.forget("psn_nobody"),
 }
 SORTS_IN_MEMORY = {

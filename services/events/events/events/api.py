@@ -23,7 +23,7 @@ from events.events.schemas import (
 )
 from events.events.store import Wanted, place
 from events.groups.model import STRANGER, Group, GroupArchived, lead_group, see_group
-from events.rsvps.api import find_soon, keep, views
+from events.rsvps.api import find_soon, keep, views, who_sees_it
 
 
 class EventsApi:
@@ -79,7 +79,7 @@ class EventsApi:
     @endpoint("GET", "/v1/events/{event}", returns=Event, access=ANYONE)
     def read_event(self, call: Call, event: str) -> dict[str, Any]:
         """Read an event."""
-        found, membership = find_soon(self.store, call, event, lambda membership: membership.active)
+        found, membership = find_soon(self.store, call, event, who_sees_it)
         return views(self.store, call, [model.see(found, membership)])[0]
 
     @endpoint(

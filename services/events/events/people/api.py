@@ -9,6 +9,7 @@ from chassis.messages import Received
 from chassis.subscriptions import subscribe
 from events.events.model import reference
 from events.people.schemas import ErasedData, EventsExport, PersonData
+from events.people.store import NOTHING
 from events.rsvps.api import keep
 
 
@@ -25,7 +26,7 @@ class PeopleApi:
         attended = self.store.check_ins.all_of(me)
         events = self.store.events.of_ids({one.event for one in (*rsvps, *attended)})
         return {
-            "person": self.store.people.named([me]).get(me),
+            "person": self.store.people.held_about(me),
             "memberships": self.store.memberships.held_about(me),
             "rsvps": [
                 {
@@ -76,4 +77,5 @@ class PeopleApi:
 
     def _note(self, message: Received) -> None:
         with self.store.transaction(message) as tx:
-            tx.people.note(message.data["person"], message.sequence)
+            known = {name: message.data[name] for name in NOTHING}
+            tx.people.note({**message.data["person"], **known}, message.sequence)

@@ -20,6 +20,9 @@ class PersonData(Tolerant):
     """Of `groups.person.registered` and `.updated`."""
 
     person = fields.Nested(Named, required=True)
+    interests = fields.List(fields.String(), load_default=list)
+    background = fields.String(load_default="")
+    icebreakers = fields.Boolean(load_default=False)
 
 
 class ErasedData(Tolerant):
@@ -34,6 +37,9 @@ class HeldPerson(Schema):
     id = fields.String(required=True)
     handle = fields.String(required=True)
     display_name = fields.String(required=True)
+    interests = fields.List(fields.String(), required=True)
+    background = fields.String(required=True)
+    icebreakers = fields.Boolean(required=True)
 
 
 class HeldMembership(Schema):

@@ -1,4 +1,4 @@
-"""The projection of people: how they are called."""
+"""The projection of people: how they are called, and what they have in common."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from chassis.store import Projection
+from events.icebreakers.model import Attendee
+
+NOTHING: dict[str, Any] = {"interests": [], "background": "", "icebreakers": False}
+"""What is known of a person beside the name, where nothing is."""
 
 
 class People(Projection):
@@ -37,14 +41,37 @@ class People(Projection):
         held = self.documents.find_one_and_update(known, {"$inc": {"held": 1}}, session=self.session)
         return None if held is None else _named(held)
 
+    def open_to_meet(self, persons: Iterable[str]) -> list[Attendee]:
+        """Those of these persons who opted in to icebreakers."""
+        which = {"_id": {"$in": list(persons)}, "icebreakers": True}
+        return [_met(one) for one in self.documents.find(which, session=self.session)]
+
+    def met(self, person: str) -> Attendee | None:
+        """A person as others may meet them."""
+        found = self.documents.find_one({"_id": person, "erased": False}, session=self.session)
+        return None if found is None else _met(found)
+
+    def held_about(self, person: str) -> dict[str, Any] | None:
+        """All that is known of a person."""
+        found = self.documents.find_one({"_id": person, "erased": False}, session=self.session)
+        return (
+            None if found is None else {**_named(found), **{name: found.get(name, NOTHING[name]) for name in NOTHING}}
+        )
+
     def note(self, person: dict[str, Any], sequence: int) -> None:
         """Write what a message of this sequence says, unless a newer one is known."""
         seen = {"handle": person["handle"], "display_name": person["display_name"], "erased": False}
-        self.project(person["id"], sequence, seen)
+        self.project(person["id"], sequence, {**seen, **{name: person.get(name, NOTHING[name]) for name in NOTHING}})
 
     def erase(self, person: str, sequence: int) -> None:
         """Keep nothing of a person but that they are gone, so that a late message does not bring them back."""
-        self.project(person, sequence, {"handle": None, "display_name": None, "erased": True})
+        self.project(person, sequence, {"handle": None, "display_name": None, **NOTHING, "erased": True})
+
+
+def _met(document: dict[str, Any]) -> Attendee:
+    # Of somebody noted by an older release there is only the name, until the projection is built anew.
+    known = {name: document.get(name) or NOTHING[name] for name in ("interests", "background")}
+    return Attendee(document["_id"], document["handle"], document["display_name"], **known)
 
 
 def _named(document: dict[str, Any]) -> dict[str, str]:

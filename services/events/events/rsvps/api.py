@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -17,7 +17,7 @@ from chassis.subscriptions import subscribe
 from chassis.together import Together
 from events.events.model import WAITLISTED, AlreadyCancelled, Event, as_seen, group_of, reference, see
 from events.events.store import Wanted, place
-from events.groups.model import STRANGER
+from events.groups.model import STRANGER, Membership
 from events.rsvps.model import Book, Fact, NotEnoughSeats, Rsvp, RsvpClosed, admit
 from events.rsvps.schemas import (
     STATUSES,
@@ -31,6 +31,8 @@ from events.rsvps.schemas import (
     RsvpPromoted,
     RsvpsQuery,
 )
+
+Enough = Callable[[Event, Membership], bool]
 
 
 @dataclass(slots=True)
@@ -77,7 +79,7 @@ class RsvpsApi:
     @endpoint("GET", "/v1/events/{event}/rsvps", query=RsvpsQuery, returns=RsvpPage, access=SIGNED_IN)
     def list_rsvps(self, call: Call, event: str, query: dict[str, Any]) -> Page:
         """See who answered what; for members of the group."""
-        found, membership = find_soon(self.store, call, event, lambda membership: membership.active)
+        found, membership = find_soon(self.store, call, event, who_is_in)
         see(found, membership)
         if not membership.active:
             raise NotAllowed("Only members of the group see who comes. Join it first.")
@@ -218,8 +220,18 @@ def _still_open(event: Event, cause: Call | Received) -> bool:
 # -- finding and showing
 
 
-def find_soon(store: Any, call: Call, event: str, enough: Any) -> tuple[Event | None, Any]:
-    """An event and the caller's membership in its group, waiting for one of which `enough(membership)` is true.
+def who_is_in(event: Event, membership: Membership) -> bool:
+    """Whether somebody with this membership is in the event's group."""
+    return membership.active
+
+
+def who_sees_it(event: Event, membership: Membership) -> bool:
+    """Whether somebody with this membership may see the event."""
+    return event.open_to_all or membership.active
+
+
+def find_soon(store: Any, call: Call, event: str, enough: Enough) -> tuple[Event | None, Any]:
+    """An event and the caller's membership in its group, waiting until `enough` is true of them.
 
     For who is not signed in there is nothing to wait for. An event that is not there is waited for like one that may
     not be seen, so that the time does not tell them apart.
@@ -230,7 +242,7 @@ def find_soon(store: Any, call: Call, event: str, enough: Any) -> tuple[Event | 
         found[0] = store.events.find(event)
         if found[0] is not None and call.person is not None:
             found[1] = store.memberships.get(found[0].group_id, call.person.id)
-        return found[0] is not None and enough(found[1])
+        return found[0] is not None and enough(*found)
 
     if call.person is None:
         look()

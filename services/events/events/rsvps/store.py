@@ -108,6 +108,12 @@ class Rsvps(Repository):
         self.note_positions(event, found)
         return found
 
+    def going(self, event: str, until: int, most: int) -> list[str]:
+        """The ids of at most so many people who are going, and were at a version of the event; who came first, first."""
+        which = {"event_id": event, "status": GOING, "place": {"$lte": until}}
+        found = self.documents.find(which, {"person_id": 1}, session=self.session).sort("place").limit(most)
+        return [one["person_id"] for one in found]
+
     def note_positions(self, event: str, rsvps: Iterable[Rsvp]) -> None:
         """Write the positions on the event's waitlist into those answers that are on it. One query for all."""
         waiting = sorted((rsvp for rsvp in rsvps if rsvp.status == WAITLISTED), key=lambda rsvp: rsvp.place)

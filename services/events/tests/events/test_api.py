@@ -1,5 +1,6 @@
 """Scheduling, finding, reading, changing and cancelling events, as clients see it."""
 
+import time
 from typing import Any
 
 import pytest
@@ -565,3 +566,10 @@ def test_examples_of_messages_are_what_their_schemas_accept() -> None:
 
     for message in messages_of(Events):
         assert message.data().validate(message.example) == {}, message.type
+
+
+def test_reading_a_public_event_does_not_wait_for_a_membership_that_it_does_not_need(world: Any) -> None:
+    event = world.schedule(world.group())
+    began = time.monotonic()
+    world.read(event, as_=world.eve)
+    assert time.monotonic() - began < 0.8

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from chassis.ids import new_id
 from chassis.store import OpenStore, open_store
+from events.icebreakers.model import Attendee
 from events.service import Events
 
 
@@ -27,11 +28,18 @@ def test_a_person_is_called_as_the_newest_message_says(opened: OpenStore, order:
         if erased and number == 2:
             opened.people.erase(person, 3)
         else:
-            opened.people.note({"id": person, "handle": handle, "display_name": f"Name {number}"}, 1 + number)
+            profile = {"interests": [f"interest {number}"], "background": f"{number}", "icebreakers": True}
+            opened.people.note(
+                {"id": person, "handle": handle, "display_name": f"Name {number}", **profile}, 1 + number
+            )
     if erased:
         assert opened.people.named([person]) == {} and opened.people.gone([person]) == {person}
         assert opened.people.by_handles([handle]) == {}
+        assert opened.people.met(person) is None and opened.people.open_to_meet([person]) == []
+        assert opened.people.held_about(person) is None and opened.people.hold(person) is None
+        assert "interest 0" not in str(opened.people.documents.find_one({"_id": person}))
     else:
         assert opened.people.named([person]) == {person: {"id": person, "handle": handle, "display_name": "Name 2"}}
         assert opened.people.gone([person]) == set()
+        assert opened.people.open_to_meet([person]) == [Attendee(person, handle, "Name 2", ["interest 2"], "2")]
         assert opened.people.by_handles([handle, "nobody"]) == {handle: person}

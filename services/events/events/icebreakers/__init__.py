@@ -1,0 +1,1 @@
+"""Icebreakers: whom a person who is going would enjoy meeting there, and how to begin."""
