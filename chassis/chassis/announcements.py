@@ -8,8 +8,8 @@ from typing import Any
 
 import eventlet
 
-from chassis.calls import ANNOUNCEMENTS, FAULTS, Stopping, close_quietly
-from chassis.connection import connect, tend
+from chassis.calls import ANNOUNCEMENTS
+from chassis.connection import Connection, Stopping, close_quietly, connect, stay_connected
 
 log = logging.getLogger(__name__)
 
@@ -20,52 +20,30 @@ class Announcements:
     def __init__(self, amqp_uri: str, name: str, on_announced: Callable[[str | None], None]) -> None:
         """`on_announced(service)` is called for each one, None when some may be missed. It must not wait."""
         self.uri, self.name, self.on_announced = amqp_uri, name, on_announced
-        self.stopping = False
+        self.connection: Connection | None = None
 
     def start(self) -> None:
         """Connect, and stay connected, in the background."""
-        self.reader = eventlet.spawn(self._run)
+        self.reader = eventlet.spawn(stay_connected, self._listen, self._lost)
 
     def stop(self) -> None:
         """Close."""
-        self.stopping = True
         self.reader.kill(Stopping)
-        self._close()
+        close_quietly(self.connection)
 
-    def _run(self) -> None:
-        try:
-            self._stay_connected()
-        except Stopping:
-            pass
-
-    def _stay_connected(self) -> None:
-        pause = 0.1
-        while not self.stopping:
-            try:
-                self._listen()
-                pause = 0.1
-                self.on_announced(None)
-                while True:
-                    self.connection.drain_events()
-            except FAULTS as fault:
-                log.warning("announcements cannot be heard", extra={"fault": str(fault)})
-                self._close()
-                eventlet.sleep(pause)
-                pause = min(pause * 2, 5)
-
-    def _listen(self) -> None:
+    def _listen(self) -> Connection:
         self.connection = connect(self.uri, f"{self.name}-announcements")
-        self.pulse = tend(self.connection)
         channel = self.connection.channel()
         queue = channel.queue_declare(exclusive=True, auto_delete=True).queue
         channel.queue_bind(queue, ANNOUNCEMENTS)
         channel.basic_consume(queue, no_ack=True, callback=self._heard)
+        self.on_announced(None)
+        return self.connection
+
+    def _lost(self, fault: Exception) -> None:
+        log.warning("announcements cannot be heard", extra={"fault": str(fault)})
+        close_quietly(self.connection)
 
     def _heard(self, message: Any) -> None:
         body = message.body
         self.on_announced(body.decode(errors="replace") if isinstance(body, bytes) else str(body))
-
-    def _close(self) -> None:
-        close_quietly(self.__dict__.pop("connection", None))
-        if pulse := self.__dict__.pop("pulse", None):
-            pulse.kill()

@@ -25,27 +25,22 @@ from eventlet.semaphore import Semaphore
 from nameko.extensions import ProviderCollector, SharedExtension
 
 from chassis import metrics
-from chassis.connection import Connection, connect, tend
+from chassis.connection import FAULTS, Connection, Stopping, close_quietly, connect, stay_connected
 from chassis.problems import DeadlineExceeded, Problem, Unavailable
 
 if TYPE_CHECKING:
-    from chassis.endpoints import Endpoint, Reply
+    from chassis.endpoints import Call, Endpoint, Reply
 
 log = logging.getLogger(__name__)
 
 REPLIES = "amq.rabbitmq.reply-to"
 ANNOUNCEMENTS = "commonground.contracts"
 CONTRACT = "contract"
-FAULTS = (OSError, amqp.AMQPError)
 
 
 def queue_of(service: str) -> str:
     """The queue in which calls to a service wait."""
     return f"commonground.calls.{service}"
-
-
-class Stopping(BaseException):
-    """Thrown into a greenlet that reads from the broker, to end it where it waits."""
 
 
 class CallServer(ProviderCollector, SharedExtension):
@@ -58,13 +53,14 @@ class CallServer(ProviderCollector, SharedExtension):
         self.uri, self.waiting_at_most = settings.amqp_uri, settings.calls_waiting
         self.free = Semaphore(settings.calls_at_once)
         self.at_once = settings.calls_at_once
+        self.connection: Connection | None = None
         self.channel: Any = None
         self.stopping = False
         self.health.waiting("calls", "not connected yet")
 
     def start(self) -> None:
         self.endpoints: dict[str, Endpoint] = {one.method_name: one for one in self._providers}
-        self.reader = self.container.spawn_managed_thread(self._serve, "calls")
+        self.reader = self.container.spawn_managed_thread(partial(stay_connected, self._consume, self._lost), "calls")
 
     def stop(self) -> None:
         """Take no more calls; answer what was taken."""
@@ -76,11 +72,11 @@ class CallServer(ProviderCollector, SharedExtension):
         self._forgo()
         for _ in range(self.at_once):
             self.free.acquire()
-        self._close()
+        close_quietly(self.connection)
 
     def kill(self) -> None:
         self.stopping = True
-        self._close()
+        close_quietly(self.connection)
 
     def unregister_provider(self, provider: Endpoint) -> None:
         # nameko stops entrypoints first, all at the same time; the first of them stops the intake for all.
@@ -89,24 +85,7 @@ class CallServer(ProviderCollector, SharedExtension):
 
     # -- taking calls
 
-    def _serve(self) -> None:
-        pause = 0.1
-        while not self.stopping:
-            try:
-                self._consume()
-                pause = 0.1
-                while True:
-                    self.connection.drain_events()
-            except Stopping:
-                return
-            except FAULTS as fault:
-                self.health.waiting("calls", f"the broker is away: {fault}")
-                self._close()
-                if not _rest(pause):
-                    return
-                pause = min(pause * 2, 2)
-
-    def _consume(self) -> None:
+    def _consume(self) -> Connection:
         self.connection = connect(self.uri, f"{self.service}-calls")
         channel = self.connection.channel()
         name = queue_of(self.service)
@@ -118,16 +97,24 @@ class CallServer(ProviderCollector, SharedExtension):
         )
         self.tag = channel.basic_consume(name, no_ack=True, callback=self._take)
         self.channel = channel
-        self.pulse = tend(self.connection)
         self.connection.gather()
         announce = amqp.Message(self.service, delivery_mode=1)
         channel.basic_publish(announce, exchange=ANNOUNCEMENTS)
         self.health.ready("calls")
+        return self.connection
+
+    def _lost(self, fault: Exception) -> None:
+        self.health.waiting("calls", f"the broker is away: {fault}")
+        close_quietly(self.connection)
+        self.channel = None
 
     def _take(self, message: Any) -> None:
-        line, _, body = message.body.partition(b"\n")
-        head = json.loads(line)
-        if head["deadline"] < time.time():
+        try:
+            call = _read(message.body)
+        except (ValueError, KeyError, TypeError) as fault:
+            log.error("a call that cannot be read was dropped", extra={"fault": f"{type(fault).__name__}: {fault}"})
+            return
+        if call.deadline < time.time():
             metrics.calls_late.inc()
             return
         # Without a free place this greenlet stops reading, the socket fills, and the queue's bound holds from there on.
@@ -135,47 +122,28 @@ class CallServer(ProviderCollector, SharedExtension):
             self.free.acquire()
         except Stopping:
             # Taken already, so it is answered; the greenlet ends after.
-            self._begin(head, body, message)
+            self._begin(call, message)
             raise
-        self._begin(head, body, message)
+        self._begin(call, message)
 
-    def _begin(self, head: dict[str, Any], body: bytes, message: Any) -> None:
-        from chassis.endpoints import Call, Caller, problem_reply
-
+    def _begin(self, call: Call, message: Any) -> None:
         answer_to = partial(self._answer, message.properties.get("reply_to"), message.properties.get("correlation_id"))
-        endpoint = self.endpoints.get(head["endpoint"])
-        if endpoint is None:
-            if head["endpoint"] == CONTRACT:
-                reply = self.container.config["contract"]
-            else:
-                # An older release of this service took a call for a newer one, during a rollout.
-                reply = problem_reply(Unavailable("This part of the service is being renewed. Try again."), head["id"])
-            answer_to(head["deadline"], reply)
-            self.free.release()
+        endpoint = self.endpoints.get(call.endpoint)
+        if endpoint is not None:
+            finish = partial(self._finish, answer_to, call.deadline)
+            self.container.spawn_worker(endpoint, (call,), {}, handle_result=finish)
             return
-        caller = head["caller"]
-        if caller is not None:
-            caller = Caller(
-                caller["id"], caller["handle"], caller["display_name"], frozenset(caller["scopes"]), caller["session"]
-            )
-        call = Call(
-            id=head["id"],
-            endpoint=head["endpoint"],
-            path=head["path"],
-            query=head["query"],
-            target=head["target"],
-            body=body,
-            deadline=head["deadline"],
-            person=caller,
-            address=head["address"],
-            traceparent=head["traceparent"],
-            if_match=head["if_match"],
-            if_none_match=head["if_none_match"],
-            idempotency_key=head["idempotency_key"],
-        )
-        self.container.spawn_worker(
-            endpoint, (call,), {}, handle_result=partial(self._finish, answer_to, call.deadline)
-        )
+        self.free.release()
+        answer_to(call.deadline, self._own_answer(call))
+
+    def _own_answer(self, call: Call) -> Reply:
+        from chassis.endpoints import problem_reply
+
+        if call.endpoint == CONTRACT:
+            contract: Reply = self.container.config["contract"]
+            return contract
+        # An older release of this service took a call for a newer one, during a rollout.
+        return problem_reply(Unavailable("This part of the service is being renewed. Try again."), call.id)
 
     def _finish(self, answer_to: Callable[..., None], deadline: float, worker: Any, reply: Reply, fault: Any) -> Any:
         self.free.release()
@@ -206,11 +174,29 @@ class CallServer(ProviderCollector, SharedExtension):
         except FAULTS:
             log.info("the broker was away when the service stopped taking calls")
 
-    def _close(self) -> None:
-        close_quietly(self.__dict__.pop("connection", None))
-        self.channel = None
-        if pulse := self.__dict__.pop("pulse", None):
-            pulse.kill()
+
+def _read(payload: bytes) -> Call:
+    """The call that a payload holds. Raises ValueError, KeyError or TypeError when it holds none."""
+    from chassis.endpoints import Call, Caller
+
+    line, _, body = payload.partition(b"\n")
+    head = json.loads(line)
+    caller = head["caller"]
+    return Call(
+        id=head["id"],
+        endpoint=head["endpoint"],
+        path=head["path"],
+        query=head["query"],
+        target=head["target"],
+        body=body,
+        deadline=float(head["deadline"]),
+        person=caller and Caller(**{**caller, "scopes": frozenset(caller["scopes"])}),
+        address=head["address"],
+        traceparent=head["traceparent"],
+        if_match=head["if_match"],
+        if_none_match=head["if_none_match"],
+        idempotency_key=head["idempotency_key"],
+    )
 
 
 class CallClient:
@@ -220,13 +206,13 @@ class CallClient:
         """`on_change(connected)` is called whenever the connection to the broker comes or goes."""
         self.uri, self.name = amqp_uri, name
         self.on_change = on_change or (lambda connected: None)
+        self.connection: Connection | None = None
         self.channel: Any = None
         self.ids = itertools.count(1)
         self.waiting: dict[str, Event] = {}
         self.unconfirmed: deque[tuple[int, str]] = deque()
         self.published = 0
         self.publishing = Semaphore()
-        self.stopping = False
 
     @property
     def connected(self) -> bool:
@@ -235,11 +221,10 @@ class CallClient:
 
     def start(self) -> None:
         """Connect, and stay connected, in the background."""
-        self.reader = eventlet.spawn(self._run)
+        self.reader = eventlet.spawn(stay_connected, self._connect, self._lost)
 
     def stop(self) -> None:
         """Close; whoever still waits is told that the service is not available."""
-        self.stopping = True
         self.reader.kill(Stopping)
         self._disconnect()
 
@@ -286,24 +271,7 @@ class CallClient:
 
     # -- the connection
 
-    def _run(self) -> None:
-        pause = 0.1
-        while not self.stopping:
-            try:
-                self._connect()
-                pause = 0.1
-                while True:
-                    self.connection.drain_events()
-            except Stopping:
-                return
-            except FAULTS as fault:
-                log.warning("the broker is away", extra={"fault": str(fault)})
-                self._disconnect()
-                if not _rest(pause):
-                    return
-                pause = min(pause * 2, 2)
-
-    def _connect(self) -> None:
+    def _connect(self) -> Connection:
         self.connection = connect(self.uri, self.name)
         channel = self.connection.channel()
         channel.basic_consume(REPLIES, no_ack=True, callback=self._answered)
@@ -313,15 +281,17 @@ class CallClient:
         channel.events["basic_return"].add(self._returned)
         self.unconfirmed.clear()
         self.published = 0
-        self.pulse = tend(self.connection)
         self.connection.gather()
         self.channel = channel
         self.on_change(True)
+        return self.connection
+
+    def _lost(self, fault: Exception) -> None:
+        log.warning("the broker is away", extra={"fault": str(fault)})
+        self._disconnect()
 
     def _disconnect(self) -> None:
-        close_quietly(self.__dict__.pop("connection", None))
-        if pulse := self.__dict__.pop("pulse", None):
-            pulse.kill()
+        close_quietly(self.connection)
         if self.channel is not None:
             self.channel = None
             self.on_change(False)
@@ -363,25 +333,3 @@ class CallClient:
         answered = self.waiting.pop(number, None) if number else None
         if answered is not None:
             answered.send_exception(problem)
-
-
-def _rest(seconds: float) -> bool:
-    """Wait before connecting again; says whether to go on, which it is not when the reader is being stopped."""
-    try:
-        eventlet.sleep(seconds)
-    except Stopping:
-        return False
-    return True
-
-
-def close_quietly(connection: Connection | None) -> None:
-    """Close a connection that may be broken, without waiting for it."""
-    if connection is None:
-        return
-    try:
-        with eventlet.Timeout(1, False):
-            connection.close()
-    except FAULTS:
-        pass
-    finally:
-        connection.collect()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -16,6 +17,14 @@ HEARTBEAT_SECONDS = 30
 CONNECT_SECONDS = 5
 CLOSE_SECONDS = 2
 RECEIVE_BYTES = 16 * 1024
+
+
+FAULTS = (OSError, amqp.AMQPError)
+"""What talking to the broker can fail with."""
+
+
+class Stopping(BaseException):
+    """Thrown into a greenlet that reads from the broker, to end it where it waits."""
 
 
 class Connection(amqp.Connection):
@@ -137,6 +146,23 @@ def serve(connection: Connection) -> None:
         pulse.kill()
 
 
+def stay_connected(open_: Callable[[], Connection], lost: Callable[[Exception], None]) -> None:
+    """Open a connection and read from it; when that fails, call `lost` and begin again. Ends when Stopping is thrown in."""
+    pause = 0.1
+    try:
+        while True:
+            try:
+                connection = open_()
+                pause = 0.1
+                serve(connection)
+            except FAULTS as fault:
+                lost(fault)
+                eventlet.sleep(pause)
+                pause = min(pause * 2, 2)
+    except Stopping:
+        pass
+
+
 def hang_up(connection: Connection, reader: GreenThread) -> None:
     """Close a connection that `reader` serves: orderly if the broker answers in time, else at once."""
     try:
@@ -147,4 +173,17 @@ def hang_up(connection: Connection, reader: GreenThread) -> None:
         pass
     finally:
         reader.kill()
+        connection.collect()
+
+
+def close_quietly(connection: Connection | None) -> None:
+    """Close a connection that may be broken, without waiting for it."""
+    if connection is None:
+        return
+    try:
+        with eventlet.Timeout(1, False):
+            connection.close()
+    except FAULTS:
+        pass
+    finally:
         connection.collect()

@@ -25,8 +25,7 @@ from pymongo import MongoClient  # noqa: E402
 from pymongo.errors import PyMongoError  # noqa: E402
 
 from chassis import contract, logs, tracing  # noqa: E402
-from chassis.calls import FAULTS, close_quietly  # noqa: E402
-from chassis.connection import connect  # noqa: E402
+from chassis.connection import FAULTS, close_quietly, connect  # noqa: E402
 from chassis.health import Health  # noqa: E402
 from chassis.settings import EXIT_CONFIGURATION, ServiceSettings, Settings, read_or_exit  # noqa: E402
 from chassis.topology import Mismatch  # noqa: E402

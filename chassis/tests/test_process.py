@@ -6,6 +6,7 @@ import time
 import urllib.error
 import urllib.request
 
+import amqp
 import pytest
 from pymongo import MongoClient
 
@@ -164,3 +165,10 @@ def test_only_so_many_calls_are_worked_on_at_a_time(run_notebook):
     sent = [notebook.api.send("POST", "/v1/naps") for _ in range(4)]
     assert [notebook.api.receive(one).status for one in sent] == [204] * 4
     assert 1 <= time.monotonic() - started < 1.5
+
+
+def test_a_call_that_cannot_be_read_is_dropped_and_harms_nobody(run_notebook):
+    notebook = run_notebook()
+    for payload in (b"", b"nonsense", b"{}\n", b'{"endpoint": 1}\nbody', b"[1]\n", b"\xff\n"):
+        notebook.api.channel.basic_publish(amqp.Message(payload), routing_key="commonground.calls.notebook")
+    assert notebook.api.get("/v1/notes").status == 200

@@ -18,8 +18,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from chassis.calls import ANNOUNCEMENTS, close_quietly, queue_of
-from chassis.connection import connect
+from chassis.calls import ANNOUNCEMENTS, queue_of
+from chassis.connection import close_quietly, connect
 from chassis.nodes import Process, RabbitMQ, free_port
 from chassis.testing import StartProcess, process_starter, wait_ready, wait_until
 
