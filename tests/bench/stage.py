@@ -52,15 +52,22 @@ class Stage(AbstractContextManager["Stage"]):
 
     def __enter__(self) -> Stage:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        self.broker.launch()
-        self.mongo.launch()
-        self.mongo.wait_ready()
-        self.broker.wait_ready()
+        try:
+            self.broker.launch()
+            self.mongo.launch()
+            self.mongo.wait_ready()
+            self.broker.wait_ready()
+        except BaseException:
+            self._leave()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
         for name in list(self.programs):
             self.end(name)
         self.broker.kill()
