@@ -266,8 +266,8 @@ class Rebuilding:
 class _ReplayStore(OpenStore):
     """A store in which nothing is published: the world has heard it."""
 
-    def transaction(self, cause: Any) -> UnitOfWork:
-        return _ReplayUnitOfWork(self, cause)
+    def transaction(self, cause: Any, *, turn: str | None = None) -> UnitOfWork:
+        return _ReplayUnitOfWork(self, cause, turn)
 
 
 class _ReplayUnitOfWork(UnitOfWork):

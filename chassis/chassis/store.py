@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -24,7 +24,9 @@ from pymongo.write_concern import WriteConcern
 from chassis import idempotency, inbox, outbox, tracing
 from chassis.endpoints import Call, Reply
 from chassis.messages import Message, Received
+from chassis.problems import Unavailable
 from chassis.relay import OutboxRelay
+from chassis.turns import TooLong, Turns
 
 if TYPE_CHECKING:
     from nameko.containers import WorkerContext
@@ -101,6 +103,7 @@ class OpenStore:
         options: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
         self.database = client.get_default_database(service).with_options(codec_options=options, write_concern=MAJORITY)
         self.repositories = repositories
+        self.turns = Turns()
         for name, repository in repositories.items():
             setattr(self, name, repository(self.database))
 
@@ -122,9 +125,14 @@ class OpenStore:
             elif collection not in existing:
                 self.database.create_collection(collection, check_exists=False)
 
-    def transaction(self, cause: Call | Received) -> UnitOfWork:
-        """Begin the unit of work for a call or a received message. Use it with `with`; see UnitOfWork."""
-        return UnitOfWork(self, cause)
+    def transaction(self, cause: Call | Received, *, turn: str | None = None) -> UnitOfWork:
+        """Begin the unit of work for a call or a received message. Use it with `with`; see UnitOfWork.
+
+        `turn` names what all of its kind write, e.g. the id of a group: those with the same turn go one after another in
+        this process, first come first served, instead of refusing each other. Raises Unavailable when a call's turn does
+        not come in time.
+        """
+        return UnitOfWork(self, cause, turn)
 
     def replay(self, claim: idempotency.Claim) -> Reply | None:
         """The answer that a call with this claim got before, marked as replayed, or None. Raises IdempotencyMismatch."""
@@ -147,16 +155,20 @@ class UnitOfWork(AbstractContextManager["UnitOfWork"]):
     after the block that relies on the commit. All else commits at the end of the block.
     """
 
-    def __init__(self, store: OpenStore, cause: Call | Received) -> None:
+    def __init__(self, store: OpenStore, cause: Call | Received, turn: str | None = None) -> None:
         self.store = store
         self.cause = cause
+        self.turn = turn
+        self.held = ExitStack()
         self.messages: list[Message] = []
         self.rolled_back = False
 
     def __enter__(self) -> UnitOfWork:
-        self.session = self.store.client.start_session()
-        self.session.start_transaction(SNAPSHOT, MAJORITY, ReadPreference.PRIMARY)
         try:
+            if self.turn is not None:
+                self._take_turn(self.turn)
+            self.session = self.held.enter_context(self.store.client.start_session())
+            self.session.start_transaction(SNAPSHOT, MAJORITY, ReadPreference.PRIMARY)
             for name, repository in self.store.repositories.items():
                 setattr(self, name, repository(self.store.database, self.session))
             if isinstance(self.cause, Received):
@@ -224,8 +236,15 @@ class UnitOfWork(AbstractContextManager["UnitOfWork"]):
             outbox.committed()
 
     def close(self) -> None:
-        """End the transaction (abort, unless it committed) and give the session back."""
-        self.session.end_session()
+        """End the transaction (abort, unless it committed), give the session back, and let the next one have its turn."""
+        self.held.close()
+
+    def _take_turn(self, turn: str) -> None:
+        seconds = max(self.cause.time_left() - 0.5, 0) if isinstance(self.cause, Call) else None
+        try:
+            self.held.enter_context(self.store.turns.take(turn, seconds))
+        except TooLong:
+            raise Unavailable("Too many changes at once. Try again soon.") from None
 
 
 def open_store(uri: str, service: str, repositories: Mapping[str, type[Repository]]) -> OpenStore:

@@ -147,6 +147,19 @@ class Notebook:
             tx.publish(NoteWritten({"note_id": note, "text": body["text"]}, subject=note, sequence=changed["version"]))
         return changed
 
+    @endpoint(
+        "POST", "/v1/notes/{note}/stars", access=SIGNED_IN, body=ChangedNote, returns=Note, status=201, idempotent=True
+    )
+    def star_note(self, call: Any, note: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Change a note when it is one's turn."""
+        with self.store.transaction(call, turn=note) as tx:
+            tx.notes.get(note)
+            eventlet.sleep(0.05)
+            changed: dict[str, Any] = tx.notes.change(note, body["text"])
+            if body["text"] == "conflict":
+                raise Conflict("This note is not to be.")
+        return changed
+
     @endpoint("GET", "/v1/notes", access=ANYONE, query=ListQuery, returns=page_of(Note))
     def list_notes(self, call: Any, query: dict[str, Any]) -> Page:
         """All notes."""
