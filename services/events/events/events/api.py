@@ -45,7 +45,7 @@ class EventsApi:
         """Schedule an event of a group; for its organizers and moderators."""
         person, handles = call.caller, body.get("hosts", [])
         call.soon(lambda: self._leads(group, person.id) and self._all_members(group, handles))
-        with self.store.transaction(call) as tx:
+        with self.store.transaction(call, turn=group) as tx:
             found = tx.groups.find(group)
             membership = tx.memberships.get(found.id, person.id) if found else STRANGER
             found = lead_group(found, membership)
