@@ -109,8 +109,11 @@ def test_asked_to_end_it_publishes_what_is_there_and_gives_the_lease_back(bus, r
     queue = bus.hear()
     one = relay()
     wait_until(lambda: bus.database.leases.count_documents({}) == 1, 20)
+    one.send(signal.SIGSTOP)
     bus.fill(*MANY)
-    assert one.stop() == 0
+    one.send(signal.SIGTERM)
+    one.send(signal.SIGCONT)
+    assert one.wait(20) == 0
     assert is_empty(bus)
     assert bus.count(queue) == len(MANY)
     assert bus.database.leases.count_documents({}) == 0
