@@ -113,7 +113,10 @@ class Call:
 
 @dataclass(slots=True)
 class Answer:
-    """An answer that says more than its content: another status, `location`, headers, or a body that is not JSON (`raw`)."""
+    """An answer that says more than its content: another status, `location`, headers, or a body that is not JSON (`raw`).
+
+    A `raw` body whose headers have an `ETag` answers `If-None-Match`, as content with a version does.
+    """
 
     content: Any = None
     status: int | None = None
@@ -275,6 +278,8 @@ class Endpoint(Entrypoint):
         if answer.location:
             headers["Location"] = answer.location
         if answer.raw is not None:
+            if self._has(call, headers.get("ETag")):
+                return Reply(304, headers, b"")
             headers["Content-Type"] = answer.media_type
             return Reply(status, headers, answer.raw)
         if answer.content is None:
@@ -284,10 +289,15 @@ class Endpoint(Entrypoint):
             headers["Link"] = f'<{self._next_page(call, answer.content.next)}>; rel="next"'
         if self.returns and "version" in self.returns.fields:
             tag = headers["ETag"] = etag(content["version"])
-            if self.method == "GET" and call.if_none_match is not None and _matches(call.if_none_match, tag, weak=True):
+            if self._has(call, tag):
                 return Reply(304, headers, b"")
         headers["Content-Type"] = answer.media_type
         return Reply(status, headers, to_json(content))
+
+    def _has(self, call: Call, tag: str | None) -> bool:
+        """Whether the caller has what this entity tag stands for already (RFC 9110, section 13.1.2)."""
+        asked = call.if_none_match
+        return self.method == "GET" and None not in (tag, asked) and _matches(str(asked), str(tag), weak=True)
 
     @staticmethod
     def _next_page(call: Call, cursor: str) -> str:

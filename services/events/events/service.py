@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from chassis.settings import Settings
 from chassis.store import Store
+from events.calendars.api import CalendarsApi
+from events.calendars.store import Calendars
 from events.check_ins.api import CheckInsApi
 from events.check_ins.store import CheckIns
 from events.events.api import EventsApi
@@ -18,7 +20,7 @@ from events.rsvps.store import Rsvps
 from events.settings import EventsSettings
 
 
-class Events(EventsApi, RsvpsApi, CheckInsApi, IcebreakersApi, GroupsApi, PeopleApi):
+class Events(EventsApi, RsvpsApi, CheckInsApi, IcebreakersApi, CalendarsApi, GroupsApi, PeopleApi):
     """Events, who comes to them, who waits for a seat, and who came."""
 
     name = "events"
@@ -29,5 +31,6 @@ class Events(EventsApi, RsvpsApi, CheckInsApi, IcebreakersApi, GroupsApi, People
         events=EventsStore,
         rsvps=Rsvps,
         check_ins=CheckIns,
+        calendars=Calendars,
     )
     settings = Settings(EventsSettings)

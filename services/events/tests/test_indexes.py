@@ -68,6 +68,7 @@ def fill(store: OpenStore) -> None:
         store.people.note(person, 1)
         for group in range(GROUPS):
             store.memberships.note(f"grp_{group}", person["id"], 1, "active" if number % 2 else "left", "member")
+        store.calendars.renew(person["id"], f"digest of {person['id']}", NOW)
         store.check_ins.add(CheckIn("evt_1", person["id"], NOW))
     for number in range(EVENTS):
         event = schedule(number)
@@ -127,6 +128,10 @@ QUERIES = {
     "people.met": lambda s: s.people.met("psn_1"),
     "people.held_about": lambda s: s.people.held_about("psn_1"),
     "people.hold": lambda s: s.people.hold("psn_1"),
+    "calendars.renew": lambda s: s.calendars.renew("psn_1", "digest of psn_1", NOW),
+    "calendars.owner": lambda s: s.calendars.owner("digest of psn_2"),
+    "calendars.held_about": lambda s: s.calendars.held_about("psn_1"),
+    "calendars.forget": lambda s: s.calendars.forget("psn_nobody"),
     "check_ins.find": lambda s: s.check_ins.find("evt_1", "psn_1"),
     "check_ins.all_of": lambda s: s.check_ins.all_of("psn_1"),
     "check_ins.forget": lambda s: s.check_ins.forget("psn_nobody"),

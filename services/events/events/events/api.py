@@ -22,7 +22,7 @@ from events.events.schemas import (
     NewEvent,
 )
 from events.events.store import Wanted, place
-from events.groups.model import STRANGER, Group, GroupArchived, lead_group, see_group
+from events.groups.model import STRANGER, Group, GroupArchived, Membership, lead_group, see_group
 from events.rsvps.api import find_soon, keep, views, who_sees_it
 
 
@@ -150,19 +150,9 @@ class EventsApi:
     # -- lists
 
     def _of_group(self, call: Call, group: str, wanted: Wanted) -> list[model.Event]:
-        me = call.person.id if call.person else None
-        found: list[Any] = [None, STRANGER]
-
-        def look() -> bool:
-            found[0] = self.store.groups.find(group)
-            if found[0] is not None:
-                found[1] = self.store.memberships.get(found[0].id, me)
-            return found[0] is not None and (found[0].visibility != "private" or found[1].active)
-
-        call.soon(look)
-        seen: Group = see_group(found[0], found[1])
+        seen, membership = group_soon(self.store, call, group)
         wanted.group = seen.id
-        listed: list[model.Event] = self.store.events.of_group(wanted, all_of_them=found[1].active)
+        listed: list[model.Event] = self.store.events.of_group(wanted, all_of_them=membership.active)
         return listed
 
     def _mine(self, call: Call, query: dict[str, Any], wanted: Wanted) -> list[model.Event]:
@@ -192,6 +182,21 @@ def cancel(tx: Any, event: model.Event, reason: str | None, cause: Any, by: dict
     model.cancel(event, reason, cause.now)
     tx.events.save(event)
     tx.publish(EventCancelled({**told(event, cause, by), "reason": reason}, **_envelope(event)))
+
+
+def group_soon(store: Any, call: Call, group: str) -> tuple[Group, Membership]:
+    """A group that the caller may know of and their membership, waiting a little for both. Raises NotFound."""
+    me = call.person.id if call.person else None
+    found: list[Any] = [None, STRANGER]
+
+    def look() -> bool:
+        found[0] = store.groups.find(group)
+        if found[0] is not None:
+            found[1] = store.memberships.get(found[0].id, me)
+        return found[0] is not None and (found[0].visibility != "private" or found[1].active)
+
+    call.soon(look)
+    return see_group(found[0], found[1]), found[1]
 
 
 def await_right(store: Any, call: Call, event: str) -> None:

@@ -101,6 +101,10 @@ class Event:
     hosts: list[Host] = field(default_factory=list)
     cancelled_at: datetime | None = None
     reason: str | None = None
+    changed_at: datetime | None = None
+    """When it was last changed or cancelled by somebody; answers do not count."""
+    revision: int = 0
+    """How often that was: the SEQUENCE of its calendar entry (RFC 5545, section 3.8.7.4)."""
     version: int = 1
     seats_taken: int = 0
     waitlist_length: int = 0
@@ -151,6 +155,11 @@ class Event:
         """Count a change; returns the version that it makes."""
         self.version += 1
         return self.version
+
+    def revise(self, now: datetime) -> None:
+        """Count a change of what it is, as its calendar entry shows it."""
+        self.revision, self.changed_at = self.revision + 1, now
+        self.next_version()
 
 
 # -- who may
@@ -232,7 +241,7 @@ def change(event: Event, wanted: dict[str, Any], hosts: Sequence[Host] | None, n
     after = _said(event)
     changed = [name for name in CHANGEABLE if before[name] != after[name]]
     if changed:
-        event.next_version()
+        event.revise(now)
     return changed
 
 
@@ -243,7 +252,7 @@ def cancel(event: Event, reason: str | None, now: datetime) -> None:
     if event.ends_at <= now:
         raise EventOver("It took place: there is nothing to cancel.")
     event.cancelled_at, event.reason = now, reason
-    event.next_version()
+    event.revise(now)
 
 
 def as_seen(

@@ -208,7 +208,8 @@ def _event(document: dict[str, Any] | None) -> Event | None:
 
 
 def _known(document: dict[str, Any]) -> Event:
-    kept = {name: document[name] for name in _KEPT}
+    # What an older release did not keep is as it is when nothing was said.
+    kept = {name: document[name] for name in _KEPT if name in document}
     for name in _LOCAL:
         kept[name] = None if kept[name] is None else datetime.fromisoformat(kept[name])
     kept["hosts"] = [Host(host["id"], host["handle"]) for host in kept["hosts"]]

@@ -38,6 +38,7 @@ class PeopleApi:
                 for rsvp in rsvps
             ],
             "attended": [{"event": reference(events[one.event]), "checked_in_at": one.at} for one in attended],
+            "calendar": self.store.calendars.held_about(me),
             "hosting": [reference(event) for event in self.store.events.hosted_by(me)],
             "scheduled": [reference(event) for event in self.store.events.scheduled_by(me)],
         }
@@ -72,6 +73,7 @@ class PeopleApi:
                     keep(tx, book)
             tx.rsvps.forget(person)
             tx.check_ins.forget(person)
+            tx.calendars.forget(person)
             tx.events.forget(person)
             tx.memberships.forget(person)
 

@@ -66,6 +66,12 @@ class HeldCheckIn(Schema):
     checked_in_at = Time(required=True)
 
 
+class HeldCalendar(Schema):
+    """The private address of the person's calendar, of which only a digest is kept."""
+
+    created_at = Time(required=True)
+
+
 class EventsExport(Schema):
     """All that the events service holds about a person."""
 
@@ -73,5 +79,6 @@ class EventsExport(Schema):
     memberships = fields.List(fields.Nested(HeldMembership), required=True)
     rsvps = fields.List(fields.Nested(HeldRsvp), required=True)
     attended = fields.List(fields.Nested(HeldCheckIn), required=True)
+    calendar = fields.Nested(HeldCalendar, required=True, allow_none=True)
     hosting = fields.List(fields.Nested(EventRef), required=True)
     scheduled = fields.List(fields.Nested(EventRef), required=True)

@@ -317,6 +317,7 @@ class TestExport:
             "memberships": [],
             "rsvps": [],
             "attended": [],
+            "calendar": None,
             "hosting": [],
             "scheduled": [],
         }

@@ -1,0 +1,1 @@
+"""Events as iCalendar, for the calendars that people already use."""

@@ -1,0 +1,175 @@
+"""What is written as iCalendar means the same when it is read back."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from icalendar import Calendar
+
+from events.calendars.model import Entry, write
+from events.events.model import Event, Host, resolve
+from events.rsvps.model import Rsvp
+
+NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
+ZONES = [
+    "Europe/Berlin",
+    "Europe/Dublin",
+    "America/New_York",
+    "America/St_Johns",
+    "America/Sao_Paulo",
+    "Australia/Lord_Howe",
+    "Australia/Adelaide",
+    "Asia/Kathmandu",
+    "Asia/Tehran",
+    "Africa/Casablanca",
+    "Pacific/Chatham",
+    "Pacific/Apia",
+    "UTC",
+]
+
+
+def event(local: datetime, time_zone: str, **fields: object) -> Event:
+    moment = resolve(local, ZoneInfo(time_zone)).moment
+    assert moment is not None
+    made = Event(
+        id="evt_1",
+        group_id="grp_1",
+        group_slug="cats",
+        group_name="Cats",
+        group_visibility="public",
+        group_archived=False,
+        group_sequence=1,
+        interests=["cats"],
+        created_at=NOW,
+        created_by=None,
+        title="Brunch",
+        time_zone=time_zone,
+        starts_at_local=local,
+        ends_at_local=local + timedelta(hours=1),
+        starts_at=moment,
+        ends_at=moment + timedelta(hours=1),
+    )
+    for name, value in fields.items():
+        setattr(made, name, value)
+    return made
+
+
+def rsvp(status: str) -> Rsvp:
+    return Rsvp("evt_1", "psn_1", "ana", "Ana", status, 0, 1, NOW + timedelta(minutes=1), 1)
+
+
+def read(*entries: Entry, called: str = "Cats") -> Calendar:
+    parsed = Calendar.from_ical(write(called, entries))
+    assert isinstance(parsed, Calendar)
+    return parsed
+
+
+WALL = datetime(2026, 12, 1, 19)  # noqa: DTZ001 - the wall clock's
+local_times = st.datetimes(datetime(2026, 11, 24), datetime(2031, 1, 1)).map(  # noqa: DTZ001 - the wall clock's
+    lambda local: local.replace(microsecond=0)
+)
+
+
+class TestTimes:
+    @given(local=local_times, zone=st.sampled_from(ZONES))
+    def test_are_the_same_moment_and_wall_clock_when_read_back(self, local: datetime, zone: str) -> None:
+        if resolve(local, ZoneInfo(zone)).moment is None:
+            return
+        one = event(local, zone)
+        (back,) = read(Entry(one)).events
+        assert back.DTSTART.astimezone(UTC) == one.starts_at and back.DTEND.astimezone(UTC) == one.ends_at
+        assert back.DTSTART.replace(tzinfo=None, fold=0) == local
+
+    @given(days=st.integers(0, 1500), minutes=st.integers(-180, 180), zone=st.sampled_from(ZONES))
+    def test_mean_the_same_to_a_reader_that_knows_no_zone_but_what_is_written(
+        self, days: int, minutes: int, zone: str
+    ) -> None:
+        """Around midnight UTC and any change of clocks: the VTIMEZONE alone tells the offset."""
+        local = datetime(2026, 12, 1, 2) + timedelta(days=days, minutes=minutes)  # noqa: DTZ001 - the wall clock's
+        found = resolve(local, ZoneInfo(zone))
+        if found.moment is None or zone == "UTC":
+            return
+        assert (
+            offset_written(write("Cats", [Entry(event(local, zone))]), local)
+            == found.moment.astimezone(ZoneInfo(zone)).utcoffset()
+        )
+
+    @pytest.mark.parametrize(
+        ("zone", "local"),
+        [
+            ("America/New_York", datetime(2027, 3, 14, 3, 30)),  # noqa: DTZ001
+            ("America/New_York", datetime(2027, 3, 14, 1, 59)),  # noqa: DTZ001
+            ("Europe/Berlin", datetime(2027, 10, 31, 3, 0)),  # noqa: DTZ001
+            ("Australia/Lord_Howe", datetime(2027, 10, 3, 2, 30)),  # noqa: DTZ001
+        ],
+    )
+    def test_right_after_clocks_change_have_the_new_offset(self, zone: str, local: datetime) -> None:
+        expected = local.replace(tzinfo=ZoneInfo(zone)).utcoffset()
+        assert offset_written(write("Cats", [Entry(event(local, zone))]), local) == expected
+
+    def test_far_away_cost_no_more(self) -> None:
+        far = datetime(9999, 12, 30, 12)  # noqa: DTZ001 - the wall clock's
+        entries = [Entry(event(WALL, "Europe/Berlin")), Entry(event(far, "Europe/Berlin"))]
+        assert len(write("Cats", entries)) < 3_000
+
+    def test_in_utc_need_no_zone(self) -> None:
+        assert b"DTSTART:20261201T190000Z" in write("Cats", [Entry(event(WALL, "UTC"))])
+
+
+def offset_written(calendar: bytes, local: datetime) -> timedelta:
+    """The offset of a local time by RFC 5545, section 3.6.5: that of the last onset at or before it."""
+    (zone,) = Calendar.from_ical(calendar).walk("VTIMEZONE")
+    parts = [part for part in zone.subcomponents if part["dtstart"].dt <= local]
+    last: timedelta = max(parts, key=lambda part: part["dtstart"].dt)["tzoffsetto"].td
+    return last
+
+
+class TestEntries:
+    def test_say_what_the_event_is(self) -> None:
+        venue = {"name": "The Café; back room", "address": "1 Main Street,\nWashington"}
+        venue |= {"location": {"lat": 38.9, "lon": -77.03}}  # type: ignore[dict-item]
+        title, text = "Brunch, with “kittens”; \\ bacon", "Line\nline " + "bacon " * 100
+        one = event(WALL, "America/New_York", title=title, description=text, venue=venue, revision=3)
+        (back,) = read(Entry(one)).events
+        assert back["uid"] == "evt_1@commonground"
+        assert (back["summary"], back["description"]) == (title, text)
+        assert back["location"] == "The Café; back room, 1 Main Street,\nWashington"
+        assert (back["geo"].latitude, back["geo"].longitude) == (38.9, -77.03)
+        assert (back["sequence"], back["status"]) == (3, "CONFIRMED")
+        assert back["dtstamp"].dt == NOW and back["created"].dt == NOW
+
+    def test_of_a_cancelled_event_stay_and_say_so(self) -> None:
+        one = event(WALL, "UTC", cancelled_at=NOW, changed_at=NOW + timedelta(hours=1))
+        (back,) = read(Entry(one)).events
+        assert back["status"] == "CANCELLED" and back["dtstamp"].dt == NOW + timedelta(hours=1)
+
+    @pytest.mark.parametrize(
+        ("status", "expected"), [("going", "CONFIRMED"), ("maybe", "TENTATIVE"), ("waitlisted", "TENTATIVE")]
+    )
+    def test_of_ones_own_calendar_say_how_sure_it_is(self, status: str, expected: str) -> None:
+        (back,) = read(Entry.of(event(WALL, "UTC"), "psn_1", rsvp(status))).events
+        assert back["status"] == expected
+
+    def test_have_the_join_link_for_those_going_and_hosts_only(self) -> None:
+        one = event(WALL, "UTC", join_url="https://meet.example/cats", hosts=[Host("psn_h", "h")])
+        link = b"CONFERENCE;VALUE=URI;FEATURE=VIDEO:https://meet.example/cats"
+        assert link in write("Mine", [Entry.of(one, "psn_1", rsvp("going"))])
+        assert link in write("Mine", [Entry.of(one, "psn_h")])
+        for outside in (Entry.of(one), Entry.of(one, "psn_1"), Entry.of(one, "psn_1", rsvp("maybe"))):
+            assert b"meet.example" not in write("Cats", [outside])
+
+    @given(title=st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=120))
+    def test_have_folded_lines_and_any_text_comes_back(self, title: str) -> None:
+        written = write(title, [Entry(event(WALL, "Europe/Berlin", title=title))])
+        assert written.endswith(b"END:VCALENDAR\r\n")
+        assert all(len(line) <= 75 for line in written.split(b"\r\n"))
+        (back,) = Calendar.from_ical(written).walk("VEVENT")
+        assert back["summary"] == title
+
+    def test_are_written_the_same_each_time(self) -> None:
+        entries = [Entry(event(WALL, zone, id=f"evt_{zone}")) for zone in ZONES]
+        assert write("Cats", entries) == write("Cats", entries)
+        assert len(read(*entries).events) == len(ZONES)
+        assert {one["tzid"] for one in read(*entries).walk("VTIMEZONE")} == set(ZONES) - {"UTC"}
