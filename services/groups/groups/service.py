@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from chassis.settings import Settings
 from chassis.store import Store
+from groups.asks.api import AsksApi
+from groups.asks.store import Asks, Offers
+from groups.attendances.api import AttendancesApi
+from groups.attendances.store import Attendances
 from groups.groups.api import GroupsApi
 from groups.groups.store import Groups as GroupsStore
 from groups.interests.api import InterestsApi
@@ -23,7 +27,9 @@ from groups.tokens.store import Tokens
 from groups.watches.store import Watches
 
 
-class Groups(PeopleApi, SessionsApi, TokensApi, InterestsApi, GroupsApi, SearchApi, MembersApi):
+class Groups(
+    PeopleApi, SessionsApi, TokensApi, InterestsApi, GroupsApi, SearchApi, MembersApi, AsksApi, AttendancesApi
+):
     """People, their interests, and the groups they gather in."""
 
     name = "groups"
@@ -40,5 +46,8 @@ class Groups(PeopleApi, SessionsApi, TokensApi, InterestsApi, GroupsApi, SearchA
         groups=GroupsStore,
         listed_groups=ListedGroups,
         members=Members,
+        asks=Asks,
+        offers=Offers,
+        attendances=Attendances,
         watches=Watches,
     )

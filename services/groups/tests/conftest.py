@@ -5,11 +5,14 @@ import json
 from dataclasses import dataclass
 from types import SimpleNamespace
 
+import amqp
 import pytest
 from joserfc.jwk import ECKey
 from pymongo import MongoClient
 
 from chassis.api_client import Person
+from chassis.messages import CONTENT_TYPE
+from chassis.testing import wait_until
 
 KEY = ECKey.generate_key("P-256").as_pem(private=True).decode()
 PASSWORD = "correct horse battery"
@@ -108,6 +111,43 @@ def join(api):
             assert answer.status == 201, answer.body
 
     return join
+
+
+@pytest.fixture
+def attend(topology, data):
+    """Have the events service tell that people came to an event of a group: `attend(group, "evt_1", ben)`, once heard."""
+    from chassis.connection import connect
+
+    connection = connect(topology.uri, "events")
+    channel = connection.channel()
+    channel.confirm_select()
+
+    def attend(group, event, *people, starts_at="2026-11-01T18:00:00Z", heard=True, times=1, sequence=None):
+        for number, person in enumerate(people, 1):
+            reference = {"id": person.id, "handle": person.handle, "display_name": person.caller.display_name}
+            about = {"id": event, "title": f"Brunch {event}", "starts_at": starts_at, "time_zone": "UTC"}
+            told = {"event": about, "group": {"id": group.id, "slug": group.slug, "name": group.name}}
+            envelope = {
+                "specversion": "1.0",
+                "id": f"msg_{event}_{person.id}",
+                "source": "/services/events",
+                "type": "commonground.events.attendance.recorded.v1",
+                "subject": event,
+                "time": starts_at,
+                "sequence": str(sequence or number),
+                "data": {**told, "person": reference},
+            }
+            body = amqp.Message(json.dumps(envelope), content_type=CONTENT_TYPE, type=envelope["type"], delivery_mode=2)
+            for _ in range(times):
+                channel.basic_publish_confirm(
+                    body, "commonground.events", "events.attendance.recorded.v1", mandatory=True
+                )
+        for person in people if heard else ():
+            done = {"consumer": "groups.note_attended", "source": "/services/events", "id": f"msg_{event}_{person.id}"}
+            wait_until(lambda done=done: data.inbox.find_one({"_id": done}), what="hearing of attendance")
+
+    yield attend
+    connection.close()
 
 
 @pytest.fixture

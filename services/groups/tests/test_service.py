@@ -42,6 +42,12 @@ def test_the_contract_has_what_the_api_promises_of_this_service(contract):
         "GET /v1/groups/{group}/members",
         "PATCH /v1/groups/{group}/members/{handle}",
         "DELETE /v1/groups/{group}/members/{handle}",
+        "POST /v1/groups/{group}/asks",
+        "GET /v1/groups/{group}/asks",
+        "GET /v1/asks/{ask}",
+        "PATCH /v1/asks/{ask}",
+        "POST /v1/asks/{ask}/offers",
+        "GET /v1/asks/{ask}/offers",
     }
     assert all(one["idempotent"] for route, one in routes.items() if route.startswith("POST"))
     anyone = {route for route, one in routes.items() if one["access"] == "anyone"}
@@ -74,6 +80,8 @@ def test_the_example_of_each_message_is_as_its_schema_says(contract, message):
 
 def test_the_service_publishes_what_the_catalogue_has_of_people_groups_and_members():
     assert [one.type for one in MESSAGES] == [
+        "groups.ask.opened.v1",
+        "groups.ask.resolved.v1",
         "groups.group.archived.v1",
         "groups.group.founded.v1",
         "groups.group.updated.v1",
@@ -84,6 +92,7 @@ def test_the_service_publishes_what_the_catalogue_has_of_people_groups_and_membe
         "groups.member.left.v1",
         "groups.member.removed.v1",
         "groups.member.role_changed.v1",
+        "groups.offer.made.v1",
         "groups.person.erased.v1",
         "groups.person.registered.v1",
         "groups.person.updated.v1",

@@ -83,6 +83,9 @@ class PeopleApi:
             tx.sessions.end_all(person.id)
             tx.tokens.remove_all(person.id)
             leave_all(tx, person)
+            tx.asks.forget(person.id)
+            tx.offers.forget(person.id)
+            tx.attendances.forget(person.id)
             tx.interest_changes.note("people", person.interests, [])
             content = {"person_id": person.id, "handle": person.handle}
             tx.publish(PersonErased(content, subject=person.id, sequence=person.version + 1))
@@ -97,6 +100,9 @@ class PeopleApi:
             "sessions": self.store.sessions.of(person.id),
             "tokens": self.store.tokens.of(person.id),
             "memberships": [asdict(one) for one in self.store.members.all_of(person.id)],
+            "asks": self.store.asks.all_of(person.id),
+            "offers": self.store.offers.all_of(person.id),
+            "attendances": self.store.attendances.all_of(person.id),
         }
 
     @endpoint("GET", "/v1/people/{handle}", returns=PublicPerson, access=ANYONE)

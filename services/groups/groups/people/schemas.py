@@ -10,7 +10,7 @@ from marshmallow import ValidationError, fields, validate
 
 from chassis.messages import Message
 from chassis.schemas import Flag, Schema, Text, Time
-from chassis.vocabulary import Interests, Place
+from chassis.vocabulary import EventRef, Interests, Place
 from groups.merge_patch import patch_of
 
 TIME_ZONES = available_timezones()
@@ -142,6 +142,34 @@ class HeldMembership(Schema):
     answer = fields.String(allow_none=True, required=True)
 
 
+class HeldAsk(Schema):
+    """An ask, as its person may see it."""
+
+    id = fields.String(required=True)
+    group = fields.String(required=True)
+    title = fields.String(required=True)
+    body = fields.String(required=True)
+    kind = fields.String(required=True)
+    status = fields.String(required=True)
+    created_at = Time(required=True)
+
+
+class HeldOffer(Schema):
+    """An offer, as its person may see it."""
+
+    id = fields.String(required=True)
+    ask = fields.String(required=True)
+    body = fields.String(required=True)
+    created_at = Time(required=True)
+
+
+class HeldAttendance(Schema):
+    """An event that the person came to."""
+
+    group = fields.String(required=True)
+    event = fields.Nested(EventRef, required=True)
+
+
 class Export(Schema):
     """All that this service holds about a person."""
 
@@ -149,6 +177,9 @@ class Export(Schema):
     sessions = fields.List(fields.Nested(HeldSession), required=True)
     tokens = fields.List(fields.Nested(HeldToken), required=True)
     memberships = fields.List(fields.Nested(HeldMembership), required=True)
+    asks = fields.List(fields.Nested(HeldAsk), required=True)
+    offers = fields.List(fields.Nested(HeldOffer), required=True)
+    attendances = fields.List(fields.Nested(HeldAttendance), required=True)
 
 
 # -- messages

@@ -68,6 +68,11 @@ class People(Repository):
             raise NotFound("There is nobody with this handle.")
         return _person(found)
 
+    def ids_of(self, handles: Iterable[str]) -> dict[str, str]:
+        """The ids of the people with these handles, by handle; of whom there is none is left out."""
+        found = self.documents.find({"handle": {"$in": list(handles)}}, {"handle": 1}, session=self.session)
+        return {one["handle"]: one["_id"] for one in found}
+
     def references(self, identifiers: Iterable[str]) -> dict[str, dict[str, str]]:
         """How lists name these people, by id: `{id, handle, display_name}`. Who is not here any more is left out."""
         found = self.documents.find(

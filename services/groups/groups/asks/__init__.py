@@ -1,0 +1,1 @@
+"""Asks for help inside a group, and the offers that answer them."""
