@@ -8,6 +8,8 @@ from groups.asks.api import AsksApi
 from groups.asks.store import Asks, Offers
 from groups.attendances.api import AttendancesApi
 from groups.attendances.store import Attendances
+from groups.demand.api import DemandApi
+from groups.demand.store import Demands, ServiceChanges
 from groups.groups.api import GroupsApi
 from groups.groups.store import Groups as GroupsStore
 from groups.interests.api import InterestsApi
@@ -24,11 +26,22 @@ from groups.sessions.store import Attempts, RefreshTokens, Sessions
 from groups.settings import GroupsSettings
 from groups.tokens.api import TokensApi
 from groups.tokens.store import Tokens
-from groups.watches.store import Watches
+from groups.watches.api import WatchesApi
+from groups.watches.store import MatchedGroups, Matches, Watches
 
 
 class Groups(
-    PeopleApi, SessionsApi, TokensApi, InterestsApi, GroupsApi, SearchApi, MembersApi, AsksApi, AttendancesApi
+    PeopleApi,
+    SessionsApi,
+    TokensApi,
+    InterestsApi,
+    GroupsApi,
+    SearchApi,
+    MembersApi,
+    AsksApi,
+    AttendancesApi,
+    WatchesApi,
+    DemandApi,
 ):
     """People, their interests, and the groups they gather in."""
 
@@ -50,4 +63,8 @@ class Groups(
         offers=Offers,
         attendances=Attendances,
         watches=Watches,
+        matched_groups=MatchedGroups,
+        matches=Matches,
+        demand=Demands,
+        service_changes=ServiceChanges,
     )

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Self
 
+from marshmallow import ValidationError
 from marshmallow.validate import Range
 
 from chassis.settings import ConfigurationFaults, ServiceSettings, setting
+from groups.demand.model import are_levels
 from groups.sessions.signing import NoSigningKey, keys_of
+
+
+def _are_levels(levels: list[int]) -> None:
+    if not are_levels(levels):
+        raise ValidationError("Each has to be larger than the one before")
 
 
 class GroupsSettings(ServiceSettings):
@@ -34,6 +41,14 @@ class GroupsSettings(ServiceSettings):
         30,
         help="After how many days a session ends that nobody refreshed",
         validate=Range(1, 3650),
+    )
+    demand_levels: list[int] = setting(
+        "list",
+        "CG_DEMAND_LEVELS",
+        [3, 10, 30, 100, 300, 1000, 3000, 10_000],
+        help="How many people have to watch for what no group serves, for all of them to be told; e.g. 3,10,30",
+        subcast=int,
+        validate=_are_levels,
     )
 
     @classmethod

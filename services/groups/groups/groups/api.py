@@ -57,6 +57,7 @@ class GroupsApi:
             tx.publish(_updated(after, changed, after.audience))
             tx.groups.save(after)
             tx.interest_changes.note("groups", _counted(before), _counted(after))
+            tx.service_changes.note(after.id, _counted(before), _counted(after), call.now)
         return after
 
     @endpoint("DELETE", "/v1/groups/{group}", status=204, access=SIGNED_IN, problems=(NotAllowed, NotFound))
@@ -77,6 +78,7 @@ class GroupsApi:
             tx.groups.add(group)
             tx.members.save(found_membership(group, founder.id, call.now))
             tx.interest_changes.note("groups", [], _counted(group))
+            tx.service_changes.note(group.id, [], _counted(group), call.now)
             tx.publish(
                 GroupFounded({"group": founded}, subject=group.id, sequence=founded.version, audience=group.audience)
             )
@@ -89,6 +91,7 @@ def archive(tx: Any, group: model.Group) -> None:
     archived = model.archive(group, tx.now)
     tx.groups.save(archived)
     tx.interest_changes.note("groups", _counted(group), [])
+    tx.service_changes.note(group.id, _counted(group), [], tx.now)
     content = {"group": archived.reference}
     tx.publish(GroupArchived(content, subject=group.id, sequence=archived.version, audience=archived.audience))
 

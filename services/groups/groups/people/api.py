@@ -21,6 +21,7 @@ from groups.people.schemas import (
     PublicPerson,
 )
 from groups.sessions.passwords import hash_password
+from groups.watches.api import forget_watches, move_watches
 
 _WHOLE = ChangedPerson()
 
@@ -66,6 +67,7 @@ class PeopleApi:
             if after is not before:
                 tx.people.save(after)
                 tx.interest_changes.note("people", before.interests, after.interests)
+                move_watches(tx, before, after)
                 tx.publish(_told(PersonUpdated, after, before))
         return after
 
@@ -86,6 +88,7 @@ class PeopleApi:
             tx.asks.forget(person.id)
             tx.offers.forget(person.id)
             tx.attendances.forget(person.id)
+            forget_watches(tx, person.id)
             tx.interest_changes.note("people", person.interests, [])
             content = {"person_id": person.id, "handle": person.handle}
             tx.publish(PersonErased(content, subject=person.id, sequence=person.version + 1))
@@ -95,6 +98,8 @@ class PeopleApi:
     def export_me(self, call: Call) -> dict[str, Any]:
         """All that this service holds about the caller."""
         person = self.store.people.get(call.caller.id)
+        watches = self.store.watches.of(person.id)
+        told = self.store.matches.groups_of(watch.id for watch in watches)
         return {
             "person": person,
             "sessions": self.store.sessions.of(person.id),
@@ -103,6 +108,7 @@ class PeopleApi:
             "asks": self.store.asks.all_of(person.id),
             "offers": self.store.offers.all_of(person.id),
             "attendances": self.store.attendances.all_of(person.id),
+            "watches": [(watch, told.get(watch.id, [])) for watch in watches],
         }
 
     @endpoint("GET", "/v1/people/{handle}", returns=PublicPerson, access=ANYONE)

@@ -13,6 +13,7 @@ from groups.groups.model import Group
 from groups.paging import NO_CURSOR
 from groups.search import model
 from groups.search.schemas import FoundGroupsPage, SearchQuery
+from groups.watches.model import set_of
 
 CLOSEST = 5
 WHOLE = ""
@@ -91,7 +92,16 @@ class SearchApi:
         viewers = self.store.members.viewers([one.id for one in found], person.id) if person and found else {}
         return [(replace(one, viewer=viewers.get(one.id)), model.match(search, one)) for one in found]
 
+    def _others_who_watch(self, call: Call, interests: tuple[str, ...]) -> int:
+        wanted = set_of(interests)
+        watchers: int = self.store.demand.watchers([wanted]).get(wanted, 0)
+        if watchers and call.person and self.store.watches.watches_for(wanted, call.person.id):
+            return watchers - 1
+        return watchers
+
     def _nobody_yet(self, call: Call, search: model.Search) -> dict[str, Any]:
         closest = self._find(model.closest_to(search), None, CLOSEST) if search.interests or search.near else []
-        watchers = self.store.watches.watchers(search.interests) if search.interests else 0
-        return {"watchers": watchers, "closest": self._shown(call, search, (group for group, _ in closest))}
+        return {
+            "watchers": self._others_who_watch(call, search.interests),
+            "closest": self._shown(call, search, (group for group, _ in closest)),
+        }

@@ -211,13 +211,16 @@ def test_at_most_five_are_closest_and_none_where_nothing_is_shared(register, fou
     assert "nobody_yet" not in search(interest=topic)
 
 
-def test_watchers_of_exactly_this_set_are_counted_each_once(search, data, topic):
-    a, b = sorted([topic, topic + " b"])
-    people = [("psn_1", f"{a}\n{b}"), ("psn_1", f"{a}\n{b}"), ("psn_2", f"{a}\n{b}"), ("psn_3", a)]
-    data.watches.insert_many(
-        [{"_id": f"wch_{topic}_{n}", "person": who, "set": of} for n, (who, of) in enumerate(people)]
-    )
+def test_other_people_who_watch_for_exactly_this_set_are_counted(api, register, search, topic):
+    ana, ben, chris = register("ana"), register("ben"), register("chris")
+    a, b = topic, topic + " b"
+    for person, interests in ((ana, [a, b]), (ana, [b, a]), (ben, [b, a]), (chris, [a])):
+        assert api.post("/v1/watches", {"interests": interests}, as_=person.caller).status == 201
     assert search(interest=[b, a, b])["nobody_yet"]["watchers"] == 2
+    assert search(interest=[a, b], as_=chris)["nobody_yet"]["watchers"] == 2
+    assert search(interest=[a, b], as_=ana)["nobody_yet"]["watchers"] == 1
+    assert search(interest=[a], as_=chris)["nobody_yet"]["watchers"] == 0
+    assert search(interest=[b])["nobody_yet"]["watchers"] == 0
 
 
 def test_what_is_found_says_what_the_caller_is_in_it(register, found, join, search, topic):
