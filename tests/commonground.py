@@ -7,6 +7,8 @@ import json
 import subprocess
 import sys
 import time
+import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -43,6 +45,8 @@ class CommonGround:
         self._signing_key = _signing_key()
         self._ports = {name: free_port() for name in (*SERVICES, GATEWAY)}
         self.processes: dict[str, Process] = {}
+        self.addresses = {name: f"http://{HOST}:{port}" for name, port in self._ports.items()}
+        """Where each of the four serves its health and metrics."""
         self.started: list[Process] = []
         """All processes that were ever started, for whoever wants to read their logs."""
         self.door = Door.at(f"http://{HOST}:{self._ports[GATEWAY]}")
@@ -88,7 +92,7 @@ class CommonGround:
 
     def health(self, name: str) -> str:
         """The address that answers 200 when one of the four is ready."""
-        return f"http://{HOST}:{self._ports[name]}/health/ready"
+        return f"{self.addresses[name]}/health/ready"
 
     def _settings(self, name: str) -> dict[str, str]:
         settings = {"CG_AMQP_URI": self.broker.uri_for(name), "CG_RATE_LIMITS": "off", "CG_LOG_LEVEL": "WARNING"}
@@ -143,8 +147,23 @@ class CommonGround:
         with MongoClient(self.mongo_uris[service], tz_aware=True) as client:
             yield client.get_default_database()
 
+    def is_quiet(self) -> bool:
+        """Whether everything that was to be told was told, and whoever listens has done what follows from it."""
+        before = self._traffic()
+        # What is being worked on is in no queue; what moved on while we looked was counted.
+        return not self.waiting() and before == self._traffic() and not any(moving for _, moving in before)
+
+    def _traffic(self) -> list[tuple[float, float]]:
+        """Of each service, how many messages it sent or received until now, and how many it works on now."""
+        found = []
+        for service in SERVICES:
+            metrics = measures(self.addresses[service])
+            moved = metrics["cg_messages_relayed_total"] + metrics["cg_messages_received_total"]
+            found.append((moved, metrics["cg_messages_in_flight"]))
+        return found
+
     def waiting(self) -> dict[str, int]:
-        """What is on its way: messages in outboxes and in the services' queues, by name; nothing that is empty."""
+        """What waits: messages in outboxes and in the services' queues, by name; nothing that is empty."""
         found = {}
         for service in SERVICES:
             with self.store(service) as store:
@@ -167,6 +186,21 @@ def _count(connection: Any, queue: str) -> int:
     except amqp.NotFound:
         return 0  # a service that listens to nothing has none
     channel.close()
+    return found
+
+
+def measures(address: str) -> Counter[str]:
+    """The metrics that a process has at an address, by name, summed over their labels; none while it does not answer."""
+    found: Counter[str] = Counter()
+    try:
+        with urllib.request.urlopen(f"{address}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        if not line.startswith("#"):
+            name, _, value = line.rpartition(" ")
+            found[name.partition("{")[0]] += float(value)  # type: ignore[assignment]
     return found
 
 

@@ -168,7 +168,7 @@ class Life:
 def check_once(town: CommonGround, life: Life, seconds: float = 60) -> None:
     """Everything acknowledged took effect exactly once, every consequence came exactly once, nothing is left on its way."""
     try:
-        eventually(lambda: not town.waiting(), "everything being told and heard", seconds)
+        eventually(town.is_quiet, "everything being told and heard", seconds)
     except AssertionError as late:
         raise AssertionError(f"{late}: {town.waiting()}") from None
     for one in life.gatherings:

@@ -1,15 +1,17 @@
 """Whatever is killed in the middle of what people do: all that was acknowledged took effect once, and so did what follows."""
 
+import json
 import os
-import re
-import urllib.request
 from collections import defaultdict
+from contextlib import closing
 
+import amqp
 import pytest
-from life import Life, check_once
 
+from chassis.connection import connect
 from chassis.testing import SERVICES
-from commonground import eventually
+from commonground import eventually, measures
+from life import Life, check_once
 from subscriber import Subscriber
 
 SEED = int(os.environ.get("CG_SEED", "20261123"))
@@ -37,7 +39,7 @@ def test_the_process_that_publishes_is_killed_and_another_one_of_its_service_goe
         with Life(town, SEED + 1) as life:
             life.go_on(life.some())
             leads = eventually(lambda: who_publishes(town, name, address), "one of them publishing")
-            assert leads == [town.health(name).removesuffix("/health/ready")], "the one that was there first"
+            assert leads == [town.addresses[name]], "the one that was there first"
             town.processes[name].kill()
             eventually(lambda: who_publishes(town, name, address) == [address], "the other one publishing", 30)
             life.go_on(life.some())
@@ -49,16 +51,21 @@ def test_the_process_that_publishes_is_killed_and_another_one_of_its_service_goe
 
 def who_publishes(town, name, address):
     """The addresses of those processes of a service that hold the lease of its outbox."""
-    found = []
-    for one in (town.health(name).removesuffix("/health/ready"), address):
-        try:
-            with urllib.request.urlopen(f"{one}/metrics", timeout=2) as answer:
-                metrics = answer.read().decode()
-        except OSError:
-            continue
-        if re.search(r"^\w*outbox_leading(\{.*\})? 1(\.0)?$", metrics, re.MULTILINE):
-            found.append(one)
-    return found
+    return [one for one in (town.addresses[name], address) if measures(one)["cg_outbox_leading"]]
+
+
+def test_a_service_is_killed_again_and_again_while_it_catches_up(town):
+    with Life(town, SEED + 5) as life, town.store("notifications") as store:
+        town.processes["notifications"].kill()
+        life.go_on(80)
+        for _ in range(3):
+            done = store["inbox"].estimated_document_count() + life.some(20)
+            town.launch("notifications")
+            eventually(lambda done=done: store["inbox"].estimated_document_count() >= done, "catching up", 30)
+            town.processes["notifications"].kill()
+        town.launch("notifications")
+    town.wait_ready("notifications")
+    check_once(town, life)
 
 
 @pytest.mark.parametrize("node", ["broker", "database"])
@@ -97,14 +104,9 @@ def test_every_fact_was_told_once_in_all_that_time(town):
     with Life(town, SEED + 4, clients=1) as life:
         life.go_on(15)
     check_once(town, life)
-    last = life.gatherings[-1]
-    uri = town.broker.uri_for("warehouse")
-    with Subscriber(uri, "warehouse", None, stream="commonground.log", offset="first") as log:
-        log.wait(lambda one: one.envelope["subject"] == last.event["id"] and ".cancelled." in one.routing_key, 1, 30)
-        heard = list(log.heard)
     facts = defaultdict(set)
     sequences = defaultdict(set)
-    for one in heard:
+    for one in all_that_was_told(town, life):
         envelope = one.envelope
         facts[envelope["type"], envelope["subject"], envelope["sequence"]].add(envelope["id"])
         sequences[envelope["subject"]].add(envelope["sequence"])
@@ -113,3 +115,31 @@ def test_every_fact_was_told_once_in_all_that_time(town):
     for subject, seen in sequences.items():
         if subject.startswith(("grp_", "evt_")):
             assert sorted(map(int, seen)) == list(range(1, len(seen) + 1)), subject
+
+
+def test_everything_is_told_again_twice_and_backwards_and_nothing_comes_of_it(town):
+    with Life(town, SEED + 6, clients=2) as life:
+        life.go_on(30)
+    check_once(town, life)
+    told = all_that_was_told(town, life)
+    with closing(connect(town.broker.uri, "test")) as connection, connection.channel() as channel:
+        for one in reversed(told):
+            named = {name: one.properties[name] for name in ("message_id", "type")}
+            body = json.dumps(one.envelope)
+            for _ in range(2):
+                again = amqp.Message(
+                    body, **named, content_type=one.content_type, delivery_mode=2, application_headers=one.headers
+                )
+                channel.basic_publish(again, exchange="commonground.messages", routing_key=one.routing_key)
+    check_once(town, life)
+
+
+def all_that_was_told(town, life):
+    """Every message since this platform began, as the log has it."""
+    last = life.gatherings[-1].event["id"]
+    uri = town.broker.uri_for("warehouse")
+    with Subscriber(uri, "warehouse", None, stream="commonground.log", offset="first") as log:
+        log.wait(lambda one: one.envelope["subject"] == last and ".cancelled." in one.routing_key, 1, 30)
+        for one in log.heard:
+            one.headers.pop("x-stream-offset", None)
+        return list(log.heard)

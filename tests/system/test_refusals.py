@@ -72,12 +72,12 @@ class State:
 def unchanged(platform, ana, group, event):
     """Everything is as before when the test has ended, and nothing was told."""
     state = State(ana, group, event)
-    eventually(lambda: not platform.waiting(), "quiet")
+    eventually(platform.is_quiet, "quiet")
     before = state.seen()
     yield
     assert state.seen() == before
     # Nothing was told either: what stands in no outbox and no queue was never said.
-    assert not platform.waiting()
+    assert platform.is_quiet()
 
 
 A_GROUP = {"name": "Kittens", "interests": ["kittens"], "scope": "virtual"}

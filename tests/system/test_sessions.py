@@ -99,7 +99,7 @@ def test_who_erases_themselves_is_gone_everywhere(http, person, platform):
     assert [one["person"]["handle"] for one in ana.items(f"/v1/groups/{group['id']}/members")] == [ana.handle]
     eventually(lambda: ana.items(f"/v1/events/{event['id']}/rsvps") == [], "the events service forgetting Ben")
     assert ana.get(f"/v1/events/{event['id']}").json()["seats_taken"] == 0
-    eventually(lambda: not platform.waiting(), "all services hearing of it")
+    eventually(platform.is_quiet, "all services hearing of it")
     eventually(lambda: ben.handle not in str(ana.inbox()), "the inbox forgetting Ben")
 
 
