@@ -19,6 +19,7 @@ from tests.bench.stage import PEERS, ROOT, Stage
 from chassis import outbox, topology
 from chassis.ids import new_id
 from chassis.messages import Message
+from chassis.nodes import Process
 from chassis.schemas import Schema
 from chassis.vocabulary import GroupRef, PersonRef
 
@@ -52,6 +53,7 @@ class Joined(Message):
 
 def measure(stage: Stage, *, quick: bool) -> Result:
     """Let all three publish in turns, each into an empty queue."""
+    stage.declare_topology()
     connection = connect(stage.broker.uri)
     channel = connection.channel()
     for exchange in (EXCHANGE, NAMEKO_EXCHANGE):
@@ -123,13 +125,26 @@ def _relay(stage: Stage, channel: amqp.Channel, count: int) -> float:
         "BENCH_MONGO_URI": stage.mongo.uri_for(PEERS),
         "BENCH_AMQP_URI": stage.broker.uri,
     }
-    stage.start("relay", "tests.bench.relaying", env)
+    relay = stage.start("relay", "tests.bench.relaying", env)
+
+    def arrived() -> int:
+        found: int = channel.queue_declare(QUEUE, passive=True).message_count
+        return found
+
     try:
-        while not (before := channel.queue_declare(QUEUE, passive=True).message_count):
-            time.sleep(0.002)
+        before = _soon(arrived, relay)
         begun = time.perf_counter()
-        while waiting.find_one({}, {"_id": 1}) is not None:
-            time.sleep(0.005)
+        _soon(lambda: waiting.find_one({}, {"_id": 1}) is None, relay)
         return (count - before) / (time.perf_counter() - begun)
     finally:
         stage.end("relay")
+
+
+def _soon(look: Callable[[], int], relay: Process) -> int:
+    """What `look` gives once it is something. Raises RuntimeError, with the end of the relay's log, after a minute."""
+    deadline = time.monotonic() + 60
+    while not (found := look()):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"The relay does not get on.\n{relay.tail()}")
+        time.sleep(0.002)
+    return found

@@ -122,6 +122,18 @@ class Stage(AbstractContextManager["Stage"]):
         for name in names:
             self.programs[name].send(signal.SIGCONT)
 
+    def declare_topology(self) -> None:
+        """Declare what the platform shares on the broker, as an operator does. Raises NodeError."""
+        said = subprocess.run(
+            [sys.executable, "-m", "chassis", "topology", *SERVICES],
+            env={**os.environ, "CG_AMQP_URI": self.broker.uri},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        if said.returncode:
+            raise NodeError(f"The topology could not be declared.\n{said.stdout}{said.stderr}")
+
     @cached_property
     def platform(self) -> Platform:
         """Common Ground itself, started when a bench first asks for it."""
@@ -134,7 +146,7 @@ class Platform:
     def __init__(self, stage: Stage) -> None:
         self.port = free_port()
         self.signing_key = _signing_key()
-        _declare_topology(stage.broker.uri)
+        stage.declare_topology()
         health = {name: free_port() for name in (*SERVICES, GATEWAY)}
         for name in (*SERVICES, GATEWAY):
             env = {
@@ -152,15 +164,6 @@ class Platform:
             stage.start(name, name, env)
         for name, port in health.items():
             stage.programs[name].wait_until(partial(answers, port, "/health/ready"), 60, name)
-
-
-def _declare_topology(amqp_uri: str) -> None:
-    command = [sys.executable, "-m", "chassis", "topology", *SERVICES]
-    said = subprocess.run(
-        command, env={**os.environ, "CG_AMQP_URI": amqp_uri}, cwd=ROOT, capture_output=True, text=True
-    )
-    if said.returncode:
-        raise NodeError(f"The topology could not be declared.\n{said.stdout}{said.stderr}")
 
 
 def _signing_key() -> str:
