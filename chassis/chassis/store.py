@@ -26,6 +26,7 @@ from chassis.endpoints import Call, Reply
 from chassis.messages import Message, Received
 from chassis.problems import Unavailable
 from chassis.relay import OutboxRelay
+from chassis.timers import Tick
 from chassis.turns import TooLong, Turns
 
 if TYPE_CHECKING:
@@ -125,8 +126,8 @@ class OpenStore:
             elif collection not in existing:
                 self.database.create_collection(collection, check_exists=False)
 
-    def transaction(self, cause: Call | Received, *, turn: str | None = None) -> UnitOfWork:
-        """Begin the unit of work for a call or a received message. Use it with `with`; see UnitOfWork.
+    def transaction(self, cause: Call | Received | Tick, *, turn: str | None = None) -> UnitOfWork:
+        """Begin the unit of work for a call, a received message or a tick. Use it with `with`; see UnitOfWork.
 
         `turn` names what all of its kind write, e.g. the id of a group: those with the same turn go one after another in
         this process, first come first served, instead of refusing each other. Raises Unavailable when a call's turn does
@@ -155,7 +156,7 @@ class UnitOfWork(AbstractContextManager["UnitOfWork"]):
     after the block that relies on the commit. All else commits at the end of the block.
     """
 
-    def __init__(self, store: OpenStore, cause: Call | Received, turn: str | None = None) -> None:
+    def __init__(self, store: OpenStore, cause: Call | Received | Tick, turn: str | None = None) -> None:
         self.store = store
         self.cause = cause
         self.turn = turn
