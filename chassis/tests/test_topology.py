@@ -134,6 +134,7 @@ def test_a_service_declares_its_own_queues_and_binds_them_to_all_messages(accoun
 
 
 def test_a_service_publishes_to_its_own_exchange_and_no_other(bus, account):
+    topology.expect(account("groups"), "commonground.groups", "commonground.log")
     publish(account("groups"), "commonground.groups", "groups.test.v1")
     for other in ("commonground.events", "commonground.messages", "commonground.public", "commonground.audience"):
         refused(account("groups"), other)
