@@ -16,7 +16,7 @@ from pymongo import IndexModel, MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 SNAPSHOT = ReadConcern("snapshot")
 MAJORITY = WriteConcern("majority")
+_EXISTS = 48
 
 
 class Repository:
@@ -124,7 +125,15 @@ class OpenStore:
             if indexes:
                 self.database[collection].create_indexes(list(indexes))
             elif collection not in existing:
-                self.database.create_collection(collection, check_exists=False)
+                self._make_collection(collection)
+
+    def _make_collection(self, name: str) -> None:
+        """Make a collection that another process, or another repository, may be making in the same moment."""
+        try:
+            self.database.create_collection(name, check_exists=False)
+        except OperationFailure as fault:
+            if fault.code != _EXISTS:
+                raise
 
     def transaction(self, cause: Call | Received | Tick, *, turn: str | None = None) -> UnitOfWork:
         """Begin the unit of work for a call, a received message or a tick. Use it with `with`; see UnitOfWork.

@@ -14,6 +14,8 @@ from groups.groups.api import GroupsApi
 from groups.groups.store import Groups as GroupsStore
 from groups.interests.api import InterestsApi
 from groups.interests.store import InterestChanges, Interests
+from groups.invitations.api import InvitationsApi
+from groups.invitations.store import Invitations
 from groups.members.api import MembersApi
 from groups.members.store import Members
 from groups.people.api import PeopleApi
@@ -38,6 +40,7 @@ class Groups(
     GroupsApi,
     SearchApi,
     MembersApi,
+    InvitationsApi,
     AsksApi,
     AttendancesApi,
     WatchesApi,
@@ -59,6 +62,7 @@ class Groups(
         groups=GroupsStore,
         listed_groups=ListedGroups,
         members=Members,
+        invitations=Invitations,
         asks=Asks,
         offers=Offers,
         attendances=Attendances,

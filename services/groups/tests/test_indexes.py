@@ -14,6 +14,7 @@ from chassis.store import OpenStore, Projection
 from groups.asks.model import Ask, Offer
 from groups.groups.model import found, next_version
 from groups.interests.model import Change
+from groups.invitations.model import Invitation
 from groups.members.model import Membership
 from groups.people.model import register
 from groups.search.model import Search, courses
@@ -172,6 +173,12 @@ def calls(store):
     yield "members.remove", lambda: store.members.remove(membership)
     ask = Ask("ask_1", group.id, person.id, "Title", "", "other", NOW, NOW, thanked=[person.id])
     came = {"id": "evt_1", "title": "Brunch", "starts_at": NOW, "time_zone": "UTC"}
+    invitation = Invitation("inv_1", group.id, "hash", 0, 5, NOW, NOW + timedelta(days=1))
+    yield "invitations.add", lambda: store.invitations.add(invitation)
+    yield "invitations.into", lambda: store.invitations.into(group.id, ["hash"])
+    yield "invitations.count_uses", lambda: store.invitations.count_uses({"inv_1": 2})
+    yield "invitations.of_group", lambda: store.invitations.of_group(group.id, NOW, ["inv_9"], 20)
+    yield "invitations.remove", lambda: store.invitations.remove("inv_1", group.id)
     yield "asks.add", lambda: store.asks.add(ask)
     yield "asks.save", lambda: store.asks.save(ask)
     yield "asks.find", lambda: store.asks.find(ask.id)

@@ -54,8 +54,11 @@ class MembersApi:
         problems=(model.AlreadyMember, model.AlreadyPending, model.Banned, model.InvitationNeeded),
     )
     def join_group(self, call: Call, group: str, body: dict[str, Any]) -> Answer:
-        """Join a group, or ask to join it where approval is needed."""
-        membership = joining.do(group, Asked(self.store, call, body.get("answer")))
+        """Join a group, or ask to join it where approval is needed.
+
+        With the code of an invitation one is in at once, whatever the group's join policy and visibility.
+        """
+        membership = joining.do(group, Asked(self.store, call, body.get("answer"), body.get("invitation")))
         return Answer(membership, status=status_of(membership))
 
     @endpoint("GET", "/v1/groups/{group}/members", query=MembersQuery, returns=MembersPage, access=ANYONE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,10 +13,14 @@ from chassis.endpoints import JSON, Call, to_json
 from chassis.problems import AuthenticationRequired, IdempotencyInProgress, Problem
 from chassis.together import Together
 from groups.groups.model import Group, NoSuchGroup, Viewer, check_visible, next_version
+from groups.invitations.model import Invitation
 from groups.members import model
 from groups.members.schemas import JoinedView, JoinRequested, MemberJoined, Passage
 from groups.people.model import Person
+from groups.sessions.model import hash_of
 
+NO_GROUP = "grp_"
+"""The id of no group."""
 _VIEW = JoinedView()
 
 
@@ -26,6 +31,13 @@ class Asked:
     store: Any
     call: Call
     answer: str | None
+    invitation: str | None = None
+    """The code of an invitation."""
+
+    @property
+    def code(self) -> str | None:
+        """The hash by which the invitation is found."""
+        return self.invitation and hash_of(self.invitation)
 
 
 class _KeyInUse(Exception):
@@ -57,11 +69,15 @@ def _decide(group: str, asked: list[Asked], refused: dict[int, Exception]) -> li
     # Each keeps the answer to its own key below, so none is the cause of the whole.
     with first.store.transaction(replace(first.call, claim=None)) as tx:
         before = tx.groups.hold(group, None)
+        # A group that is not there takes as long as one that they may not know of.
+        identifier = before.id if before else NO_GROUP
+        people, memberships = tx.people.hold_all(persons), tx.members.of_people(identifier, persons)
+        invitations = tx.invitations.into(identifier, {one.code for one in asked if one.code})
+        keys = _keys_in_use(tx, asked)
         if before is None:
             tx.rollback()
             return [NoSuchGroup() for _ in asked]
-        people, memberships = tx.people.hold_all(persons), tx.members.of_people(before.id, persons)
-        room = _Room(before, people, memberships, _keys_in_use(tx, asked))
+        room = _Room(before, people, memberships, invitations, keys)
         results: list[model.Membership | Exception] = []
         for number, one in enumerate(asked):
             try:
@@ -74,6 +90,7 @@ def _decide(group: str, asked: list[Asked], refused: dict[int, Exception]) -> li
             return results
         tx.members.save_all(joined)
         tx.groups.save(room.group)
+        tx.invitations.count_uses(room.uses)
         for number, (one, result) in enumerate(zip(asked, results, strict=True)):
             if isinstance(result, model.Membership):
                 _keep_answer(tx, number, one.call, result)
@@ -84,9 +101,17 @@ class _Room:
     """A group as one after the other comes in."""
 
     def __init__(
-        self, group: Group, people: dict[str, Person], memberships: dict[str, model.Membership], keys: set[bytes]
+        self,
+        group: Group,
+        people: dict[str, Person],
+        memberships: dict[str, model.Membership],
+        invitations: dict[str, Invitation],
+        keys: set[bytes],
     ) -> None:
         self.group, self.people, self.memberships, self.keys = group, people, memberships, keys
+        self.invitations = invitations
+        self.uses: Counter[str] = Counter()
+        """How many came by which invitation."""
 
     def admit(self, tx: Any, asked: Asked) -> model.Membership:
         """Decide for one, and tell of it."""
@@ -98,8 +123,15 @@ class _Room:
         if person is None:
             raise AuthenticationRequired("This person is not here any more.")
         was = self.memberships.get(person.id)
-        seen = check_visible(replace(self.group, viewer=Viewer(was.role, was.status) if was else None))
-        membership = self.memberships[person.id] = model.join(seen, person.id, asked.answer, asked.call.now)
+        seen = replace(self.group, viewer=Viewer(was.role, was.status) if was else None)
+        invitation = self._invitation(asked)
+        if invitation is None:
+            check_visible(seen)
+        membership = model.join(seen, person.id, asked.answer, asked.call.now, invited=invitation is not None)
+        self.memberships[person.id] = membership
+        if invitation is not None:
+            self.invitations[invitation.code] = replace(invitation, uses=invitation.uses + 1)
+            self.uses[invitation.id] += 1
         if membership.status == model.ACTIVE:
             self.group = model.counting(self.group, person, None, membership)
             message: Any = Passage(self.group, person, membership.role).as_(MemberJoined)
@@ -110,6 +142,11 @@ class _Room:
         message.traceparent = asked.call.traceparent
         tx.publish(message)
         return membership
+
+    def _invitation(self, asked: Asked) -> Invitation | None:
+        """The invitation by which somebody comes, if it lets one more in."""
+        found = self.invitations.get(asked.code) if asked.code else None
+        return found if found is not None and found.holds(asked.call.now) else None
 
 
 def _keys_in_use(tx: Any, asked: Sequence[Asked]) -> set[bytes]:

@@ -74,8 +74,10 @@ def found_membership(group: Group, person: str, now: datetime) -> Membership:
     return Membership(group.id, person, ORGANIZER, ACTIVE, now)
 
 
-def join(group: Group, person: str, answer: str | None, now: datetime) -> Membership:
+def join(group: Group, person: str, answer: str | None, now: datetime, *, invited: bool = False) -> Membership:
     """Decide how a person, who is the viewer of the group, joins it: at once, or waiting for approval.
+
+    Who was invited is in at once, also when they wait already.
 
     Raises AlreadyArchived, AlreadyMember, AlreadyPending, Banned, InvitationNeeded.
     """
@@ -86,11 +88,11 @@ def join(group: Group, person: str, answer: str | None, now: datetime) -> Member
         raise AlreadyArchived()
     if status == ACTIVE:
         raise AlreadyMember()
-    if status == PENDING:
+    if status == PENDING and not invited:
         raise AlreadyPending("An organizer or moderator of the group will answer.")
-    if group.join_policy == "invite":
-        raise InvitationNeeded()
-    at_once = group.join_policy == "open"
+    if group.join_policy == "invite" and not invited:
+        raise InvitationNeeded("Join with the code of an invitation. One may have expired, been revoked or be used up.")
+    at_once = invited or group.join_policy == "open"
     return Membership(group.id, person, MEMBER, ACTIVE if at_once else PENDING, now, answer=None if at_once else answer)
 
 

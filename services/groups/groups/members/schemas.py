@@ -21,6 +21,14 @@ class Joining(Schema):
     """What somebody who joins may say."""
 
     answer = Text(0, 1000, lines=True, metadata={"description": "Read by who lets new members in."})
+    invitation = Text(
+        1,
+        100,
+        metadata={
+            "description": "The code of an invitation: with one that holds one is in at once. One that does not hold "
+            "(any more) is as good as none."
+        },
+    )
 
 
 class JoinedView(Schema):

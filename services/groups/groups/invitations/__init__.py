@@ -1,0 +1,1 @@
+"""Invitations: codes that let people into a group."""
