@@ -26,6 +26,8 @@ from groups.sessions.api import SessionsApi
 from groups.sessions.signing import identity
 from groups.sessions.store import Attempts, RefreshTokens, Sessions
 from groups.settings import GroupsSettings
+from groups.suggestions.api import SuggestionsApi
+from groups.suggestions.store import Companions
 from groups.tokens.api import TokensApi
 from groups.tokens.store import Tokens
 from groups.watches.api import WatchesApi
@@ -45,6 +47,7 @@ class Groups(
     AttendancesApi,
     WatchesApi,
     DemandApi,
+    SuggestionsApi,
 ):
     """People, their interests, and the groups they gather in."""
 
@@ -71,4 +74,5 @@ class Groups(
         matches=Matches,
         demand=Demands,
         service_changes=ServiceChanges,
+        companions=Companions,
     )

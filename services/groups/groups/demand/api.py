@@ -81,9 +81,12 @@ def one_more(tx: Any, interests: Sequence[str], levels: Iterable[int]) -> int:
     """
     demand = tx.demand.add(interests)
     level = model.level_reached(demand, levels)
-    if level is not None and tx.demand.group_for(interests) is None:
-        tx.demand.note_told(demand, level)
-        _tell(tx, demand, demand.watchers, "")
+    if demand.is_new or level is not None:
+        group = tx.demand.group_for(interests)
+        tx.demand.pass_on(demand.set, group)
+        if level is not None and group is None:
+            tx.demand.note_told(demand, level)
+            _tell(tx, demand, demand.watchers, "")
     watchers: int = demand.watchers
     return watchers
 

@@ -19,6 +19,11 @@ class Demand:
     """The highest level at which they were told, 0 for none."""
     version: int
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nobody watched for it before."""
+        return self.version == 1
+
 
 def level_reached(demand: Demand, levels: Iterable[int]) -> int | None:
     """The highest of the levels that the demand has reached, if they were not told at it or a higher one."""

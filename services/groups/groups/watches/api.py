@@ -16,8 +16,8 @@ from groups.demand.api import one_less, one_more
 from groups.people.model import Person
 from groups.watches import model
 from groups.watches.schemas import (
-    GroupRead,
     GroupChangedRead,
+    GroupRead,
     NewWatch,
     WatchesPage,
     WatchesQuery,
@@ -54,7 +54,8 @@ class WatchesApi:
         local and regional groups by their distance from `near`, else from the caller's place; national ones by the
         country of that place; virtual ones always. Groups that match already are found by a search.
         """
-        with self.store.transaction(call) as tx:
+        # All who watch for the same are counted in one place.
+        with self.store.transaction(call, turn=f"demand {model.set_of(body['interests'])}") as tx:
             person = tx.people.hold(call.caller.id)
             model.check_not_too_many(tx.watches.count(person.id))
             watch = model.watch(person, body, call.now)
@@ -118,7 +119,8 @@ def match(store: Any, message: Received) -> None:
             continue
         try:
             done = f"{message.consumer}/{group.version}/{chunk[-1].id}"
-            with store.transaction(replace(message, consumer=done)) as tx:
+            # Groups that are matched at the same time mostly match the same watches.
+            with store.transaction(replace(message, consumer=done), turn="matching") as tx:
                 _tell(tx, group.id, found, before)
         except AlreadyDone:
             continue

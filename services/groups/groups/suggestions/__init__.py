@@ -1,0 +1,1 @@
+"""Suggestions: groups that somebody might like, and why."""
