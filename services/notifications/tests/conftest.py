@@ -95,9 +95,62 @@ class World:
         data = {"group": _ref(group), "person": named(who), "role": "member"}
         return self.tell(f"groups.member.{what}.v1", group["id"], data, **options)
 
-    def role_changed(self, group: dict[str, Any], who: Person, role: str, **options: Any) -> Message:
-        data = {"group": _ref(group), "person": named(who), "role": role}
+    def removed(
+        self, group: dict[str, Any], who: Person, what: str = "removed", by: Person | None = None, **options: Any
+    ) -> Message:
+        data = {"group": _ref(group), "person": named(who), "role": "member", "by": named(by or self.ana)}
+        return self.tell(f"groups.member.{what}.v1", group["id"], data, **options)
+
+    def role_changed(
+        self, group: dict[str, Any], who: Person, role: str, by: Person | None = None, **options: Any
+    ) -> Message:
+        data = {"group": _ref(group), "person": named(who), "role": role} | ({"by": named(by)} if by else {})
         return self.tell("groups.member.role_changed.v1", group["id"], data, **options)
+
+    def archived(self, group: dict[str, Any], by: Person | None = None, **options: Any) -> Message:
+        data = {"group": _ref(group)} | ({"by": named(by)} if by else {})
+        return self.tell("groups.group.archived.v1", group["id"], data, **options)
+
+    def requested(self, group: dict[str, Any], who: Person, answer: str | None = None, **options: Any) -> Message:
+        data = {"group": _ref(group), "person": named(who), "answer": answer}
+        return self.tell("groups.join.requested.v1", group["id"], data, audience="group", **options)
+
+    def declined(self, group: dict[str, Any], who: Person, by: Person, **options: Any) -> Message:
+        data = {"group": _ref(group), "person": named(who), "answer": None, "by": named(by)}
+        return self.tell("groups.join.declined.v1", group["id"], data, audience="group", **options)
+
+    def matched(self, group: dict[str, Any], who: Person, **options: Any) -> Message:
+        watch = new_id("wch")
+        data = {"watch_id": watch, "person": named(who), "group": _ref(group), "interests": ["kittens", "bacon"]}
+        return self.tell("groups.watch.matched.v1", watch, data, audience="person", **options)
+
+    def risen(self, *people: Person, demand: str = "", **options: Any) -> Message:
+        data = {
+            "interests": ["kittens", "bacon"],
+            "watchers": len(people),
+            "people": [named(one) for one in people],
+        }
+        return self.tell("groups.demand.risen.v1", demand or new_id("dmd"), data, audience="person", **options)
+
+    def advertised(self, group: dict[str, Any], *people: Person, **options: Any) -> Message:
+        """A promotion of the group was sent to these people; as messages may, it names them by their ids alone."""
+        promotion = new_id("prm")
+        data = {"promotion_id": promotion, "group": _ref(group), "text": "Come and cook with us!"}
+        data["people"] = [one.id for one in people]
+        return self.tell("groups.promotion.sent.v1", promotion, data, audience="person", **options)
+
+    def asked(self, group: dict[str, Any], who: Person, ask: dict[str, str], **options: Any) -> Message:
+        return self._ask("ask.opened", group, who, ask, {}, options)
+
+    def offered(
+        self, group: dict[str, Any], who: Person, ask: dict[str, str], asker: Person | None, **options: Any
+    ) -> Message:
+        return self._ask("offer.made", group, who, ask, {"asker": named(asker)} if asker else {}, options)
+
+    def resolved(
+        self, group: dict[str, Any], who: Person, ask: dict[str, str], *thanked: Person, **options: Any
+    ) -> Message:
+        return self._ask("ask.resolved", group, who, ask, {"thanked": [named(one) for one in thanked]}, options)
 
     def scheduled(
         self, group: dict[str, Any], event: dict[str, Any], by: Person | None = None, **options: Any
@@ -172,6 +225,18 @@ class World:
             key = one.envelope["type"].removeprefix("commonground.")
             self.published |= _effects(one.envelope)
             self.channel.basic_publish_confirm(body, one.exchange, key, mandatory=True)
+
+    def _ask(
+        self,
+        what: str,
+        group: dict[str, Any],
+        who: Person,
+        ask: dict[str, str],
+        more: dict[str, Any],
+        options: dict[str, Any],
+    ) -> Message:
+        data = {"group": _ref(group), "person": named(who), "ask": ask, **more}
+        return self.tell(f"groups.{what}.v1", ask["id"], data, audience="group", **options)
 
     def _event(
         self,

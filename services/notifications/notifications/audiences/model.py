@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-Kind = Literal["person", "group", "organizers", "event"]
+Kind = Literal["person", "people", "group", "organizers", "moderators", "event"]
 
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 """Since when everybody belongs to their own audience."""
 
 ORGANIZER = "organizer"
+MODERATOR = "moderator"
 ANSWERED = frozenset({"going", "waitlisted", "maybe"})
 """The statuses of those who hear what becomes of an event."""
 
@@ -22,7 +23,10 @@ NEVER = -1
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Who hears of a notice: one person, the members of a group, its organizers, or those who answered an event."""
+    """Who hears of a notice: one person, the members of a group, its organizers, or those who answered an event.
+
+    `moderators` are all who moderate the group: its organizers too.
+    """
 
     kind: Kind
     id: str
@@ -32,6 +36,24 @@ class Audience:
     def key(self) -> str:
         """The audience as notices name it, e.g. `group:grp_…`."""
         return f"{self.kind}:{self.id}"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The same where there may be several."""
+        return (self.key,)
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Several people who hear of one notice, each as if it were to them alone."""
+
+    ids: tuple[str, ...]
+    kind: Literal["people"] = "people"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The audiences as notices name them: `person:psn_…`, for each."""
+        return tuple(Audience("person", one).key for one in self.ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +131,7 @@ def left_groups(standings: Iterable[Standing]) -> list[str]:
 
 def audiences_of(person: str, standings: Iterable[Standing], kind: Kind | None = None) -> dict[str, datetime]:
     """The audiences to which a person belongs, by key, with the time since when; only those of a `kind` if given."""
-    found = {Audience("person", person).key: ALWAYS} if kind in (None, "person") else {}
+    found = {Audience("person", person).key: ALWAYS} if kind in (None, "person", "people") else {}
     for one in standings:
         if one.present:
             found.update((audience.key, since) for audience, since in _audiences(one) if kind in (None, audience.kind))
@@ -122,7 +144,10 @@ def _audiences(standing: Standing) -> Iterable[tuple[Audience, datetime]]:
         yield Audience("event", standing.to), standing.since
         return
     yield Audience("group", standing.to), standing.since
-    if standing.role == ORGANIZER:
+    if standing.role in (ORGANIZER, MODERATOR):
         assert standing.role_since is not None
         # A role that was given in an earlier membership counts from the present one.
-        yield Audience("organizers", standing.to), max(standing.role_since, standing.since)
+        since = max(standing.role_since, standing.since)
+        yield Audience("moderators", standing.to), since
+        if standing.role == ORGANIZER:
+            yield Audience("organizers", standing.to), since

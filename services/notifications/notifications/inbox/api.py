@@ -23,8 +23,8 @@ class InboxApi:
         """List notices, newest first.
 
         They are the caller's own, those of their groups and of the events they answered, each since they belong there.
-        Who left a group sees what it was told no more; who left a private group, nothing that concerns it. Nobody is
-        told of their own doing.
+        Who left a group sees what it was told no more; who left a private group, nothing that concerns it, but that
+        they were removed. Nobody is told of their own doing.
         """
         reader = self.store.readers.get(call.caller.id)
         view = self._view(call, reader if query["unread"] else None, query.get("kind"), query.get("group"))

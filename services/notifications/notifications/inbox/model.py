@@ -60,7 +60,7 @@ class View:
     person: str
     """Who looks: what is not for them is left out."""
     hidden: frozenset[str] = frozenset()
-    """Groups nothing of which is seen."""
+    """Groups nothing of which is seen, but that one was removed from them."""
     groups: tuple[str, ...] | None = None
     """Only what concerns these groups."""
     kind: str | None = None

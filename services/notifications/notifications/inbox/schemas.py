@@ -42,7 +42,12 @@ class InboxItem(Schema):
     kind = fields.String(required=True, validate=validate.OneOf(list(AUDIENCE_OF)))
     title = fields.String(required=True)
     body = fields.String(required=True)
-    group = fields.Nested(GroupRef, required=True, metadata={"description": "The group, named as it was then."})
+    group = fields.Nested(
+        GroupRef,
+        required=True,
+        allow_none=True,
+        metadata={"description": "The group, named as it was then; null where there is none yet."},
+    )
     subject = fields.Nested(Subject, required=True)
     at = Time(required=True, metadata={"description": "When it happened."})
     read = fields.Boolean(required=True)

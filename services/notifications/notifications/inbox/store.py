@@ -12,7 +12,9 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.cursor import Cursor
 
 from chassis.store import Repository
+from notifications.audiences.model import Audience
 from notifications.inbox.model import Reader, View
+from notifications.notices.model import FAREWELLS
 
 SCHEMA = 1
 
@@ -23,6 +25,8 @@ https://www.mongodb.com/docs/v6.0/reference/method/cursor.sort/ (internalQueryMa
 """
 
 NEWEST = "newest_of_an_audience"
+
+_SHOWN = dict.fromkeys(("kind", "title", "body", "group", "subject"), 1)
 
 Query = dict[str, Any]
 Floors = dict[str, list[str]]
@@ -62,7 +66,7 @@ class Inbox(Repository):
         counted = 0
         for part in _cut_floors(view.floors(), MERGED):
             found = self.documents.find(
-                _query(view, part), {"audience": 1, "at": 1}, hint=NEWEST, batch_size=most, session=self.session
+                _query(view, part), _seen_by(view), hint=NEWEST, batch_size=most, session=self.session
             )
             with found:
                 counted += sum(1 for _ in islice((one for one in found if _sees(view, one)), most - counted))
@@ -73,12 +77,13 @@ class Inbox(Repository):
         if not view.audiences:
             return []
         query = {"_id": {"$in": list(notices)}, "audience": {"$in": list(view.audiences)}, **_rest(view)}
-        found = self.documents.find(query, {"audience": 1, "at": 1}, hint="_id_", session=self.session)
+        found = self.documents.find(query, _seen_by(view), hint="_id_", session=self.session)
         return [one["_id"] for one in found if _sees(view, one)]
 
     def _find(self, view: View, floors: Floors, before: str | None) -> Cursor[dict[str, Any]]:
         query = _query(view, floors, before)
-        return self.documents.find(query, sort=[("_id", DESCENDING)], hint=NEWEST, session=self.session)
+        wanted = {**_seen_by(view), **_SHOWN}
+        return self.documents.find(query, wanted, sort=[("_id", DESCENDING)], hint=NEWEST, session=self.session)
 
 
 class Readers(Repository):
@@ -111,11 +116,20 @@ def _query(view: View, floors: Floors, before: str | None = None) -> Query:
 
 def _rest(view: View) -> Query:
     """What is decided notice by notice."""
-    group: Query = {"$nin": list(view.hidden)} if view.hidden else {}
-    if view.groups is not None:
-        group["$in"] = list(view.groups)
     rest: Query = {"not_for": {"$ne": view.person}}
-    return rest | ({"group.id": group} if group else {}) | ({"kind": view.kind} if view.kind else {})
+    if view.hidden:
+        rest["$nor"] = [{"group.id": {"$in": list(view.hidden)}, "kind": {"$nin": list(FAREWELLS)}}]
+    if view.groups is not None:
+        rest["group.id"] = {"$in": list(view.groups)}
+    if view.kind:
+        rest["kind"] = view.kind
+    return rest
+
+
+def _seen_by(view: View) -> dict[str, Any]:
+    """What decides whether a notice is in the view. Of several people whom it is told, only who looks is shown."""
+    me = Audience("person", view.person).key
+    return {"at": 1, "audience": {"$cond": [{"$isArray": "$audience"}, me, "$audience"]}}
 
 
 def _sees(view: View, notice: dict[str, Any]) -> bool:

@@ -8,7 +8,19 @@ from chassis.messages import Audience, Received
 from chassis.subscriptions import subscribe
 from notifications.notices import model
 from notifications.notices.model import Notice
-from notifications.notices.schemas import EventData, JoinedData, NoticePosted, PromotedData
+from notifications.notices.schemas import (
+    ArchivedData,
+    AskData,
+    DemandData,
+    EventData,
+    JoinData,
+    JoinedData,
+    MemberChangedData,
+    NoticePosted,
+    PromotedData,
+    PromotionData,
+    WatchData,
+)
 
 
 class NoticesApi:
@@ -16,12 +28,103 @@ class NoticesApi:
 
     store: Any
 
+    # -- groups and who is in them
+
+    @subscribe("groups.group.archived.v1", data=ArchivedData)
+    def tell_archived(self, message: Received) -> None:
+        """Tell the members that their group has come to its end."""
+        data = message.data
+        self._post(message, model.group_archived(data["group"], data["by"], message.time))
+
     @subscribe("groups.member.joined.v1", data=JoinedData)
     def tell_joined(self, message: Received) -> None:
         """Tell the organizers who joined."""
         data = message.data
-        notice = model.member_joined(data["group"], data["person"], data["role"], data["by"], message.time)
-        self._post(message, notice, about=data["person"]["id"])
+        self._post(message, model.member_joined(data["group"], data["person"], data["role"], data["by"], message.time))
+
+    @subscribe("groups.member.joined.v1", data=JoinedData)
+    def tell_approved(self, message: Received) -> None:
+        """Tell the person that they were let in, if somebody did that."""
+        data = message.data
+        self._post(message, model.join_approved(data["group"], data["person"]["id"], data["by"], message.time))
+
+    @subscribe("groups.member.removed.v1", data=MemberChangedData)
+    def tell_removed(self, message: Received) -> None:
+        """Tell the person that they are no member any more."""
+        data = message.data
+        self._post(message, model.member_removed(data["group"], data["person"], data["by"], message.time))
+
+    @subscribe("groups.member.banned.v1", data=MemberChangedData)
+    def tell_banned(self, message: Received) -> None:
+        """Tell the person that they cannot be a member."""
+        data = message.data
+        self._post(message, model.member_banned(data["group"], data["person"], data["by"], message.time))
+
+    @subscribe("groups.member.role_changed.v1", data=MemberChangedData)
+    def tell_role_changed(self, message: Received) -> None:
+        """Tell the person what they are in the group now."""
+        data = message.data
+        self._post(
+            message,
+            model.member_role_changed(data["group"], data["person"], data["role"], data["by"], message.time),
+        )
+
+    @subscribe("groups.join.requested.v1", data=JoinData)
+    def tell_requested(self, message: Received) -> None:
+        """Tell the organizers and moderators who waits to be let in."""
+        data = message.data
+        self._post(message, model.join_requested(data["group"], data["person"], data["answer"], message.time))
+
+    @subscribe("groups.join.declined.v1", data=JoinData)
+    def tell_declined(self, message: Received) -> None:
+        """Tell the person that they were not let in."""
+        data = message.data
+        self._post(message, model.join_declined(data["group"], data["person"]["id"], data["by"], message.time))
+
+    # -- finding and founding groups
+
+    @subscribe("groups.watch.matched.v1", data=WatchData)
+    def tell_matched(self, message: Received) -> None:
+        """Tell the person that there is a group for what they watch for."""
+        data = message.data
+        self._post(message, model.watch_matched(data["group"], data["person"], data["interests"], message.time))
+
+    @subscribe("groups.demand.risen.v1", data=DemandData)
+    def tell_demand(self, message: Received) -> None:
+        """Tell those who look for the same thing how many they are."""
+        data = message.data
+        risen = model.demand_risen(message.subject, data["interests"], data["watchers"], data["people"], message.time)
+        self._post(message, risen)
+
+    @subscribe("groups.promotion.sent.v1", data=PromotionData)
+    def tell_promotion(self, message: Received) -> None:
+        """Tell people of a group that they may like."""
+        data = message.data
+        self._post(message, model.promotion_sent(data["group"], data["text"], data["people"], message.time))
+
+    # -- asks and offers
+
+    @subscribe("groups.ask.opened.v1", data=AskData)
+    def tell_opened(self, message: Received) -> None:
+        """Tell the members who asks for help."""
+        data = message.data
+        self._post(message, model.ask_opened(data["group"], data["person"], data["ask"], message.time))
+
+    @subscribe("groups.offer.made.v1", data=AskData)
+    def tell_offered(self, message: Received) -> None:
+        """Tell the asker who offers help."""
+        data = message.data
+        self._post(message, model.offer_made(data["group"], data["person"], data["ask"], data["asker"], message.time))
+
+    @subscribe("groups.ask.resolved.v1", data=AskData)
+    def tell_thanked(self, message: Received) -> None:
+        """Tell those who helped that they are thanked."""
+        data = message.data
+        self._post(
+            message, model.ask_resolved(data["group"], data["person"], data["ask"], data["thanked"] or (), message.time)
+        )
+
+    # -- events
 
     @subscribe("events.event.scheduled.v1", data=EventData)
     def tell_scheduled(self, message: Received) -> None:
@@ -47,28 +150,29 @@ class NoticesApi:
     def tell_promoted(self, message: Received) -> None:
         """Tell the person that the seat is theirs."""
         data = message.data
-        person = data["person"]["id"]
-        self._post(message, model.rsvp_promoted(data["group"], data["event"], person, message.time), about=person)
+        self._post(message, model.rsvp_promoted(data["group"], data["event"], data["person"]["id"], message.time))
 
-    def _post(self, message: Received, notice: Notice | None, about: str | None = None) -> None:
-        """Post a notice, if there is one and the person that it is `about` has not erased themselves."""
+    def _post(self, message: Received, made: Notice | None) -> None:
+        """Post a notice, if one was made and there is something to tell without those who erased themselves."""
+        people = made.people if made else ()
         try:
             with self.store.transaction(message) as tx:
-                if notice is None or (about and tx.forgotten.has(about)):
+                notice = made and made.without(tx.forgotten.among(people))
+                if notice is None:
                     return
                 tx.notices.add(notice)
                 tx.publish(NoticePosted(notice, subject=notice.id, sequence=1, audience=_audience(message, notice)))
         finally:
-            if about and self.store.forgotten.has(about):  # meanwhile: see Forgotten
-                self.store.notices.forget(about)
+            for one in self.store.forgotten.among(people):  # meanwhile: see Forgotten
+                self.store.notices.forget(one)
 
 
 def _audience(message: Received, notice: Notice) -> Audience:
     """Who may know that it was posted: who may know what it tells of, or fewer where fewer are told."""
     match notice.audience.kind:
-        case "person":
+        case "person" | "people":
             return "person"
-        case "organizers":
+        case "organizers" | "moderators":
             return "group"
         case _:
             return cast(Audience, message.audience) if message.audience in ("public", "group", "person") else "group"

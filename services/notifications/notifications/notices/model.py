@@ -2,30 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from chassis.ids import new_id
-from notifications.audiences.model import ORGANIZER, Audience
+from notifications.audiences.model import MODERATOR, ORGANIZER, Audience, People
 from notifications.audiences.model import Kind as AudienceKind
 
+GROUP_ARCHIVED = "group.archived"
 MEMBER_JOINED = "member.joined"
+MEMBER_REMOVED = "member.removed"
+MEMBER_BANNED = "member.banned"
+MEMBER_ROLE_CHANGED = "member.role_changed"
+JOIN_REQUESTED = "join.requested"
+JOIN_APPROVED = "join.approved"
+JOIN_DECLINED = "join.declined"
+WATCH_MATCHED = "watch.matched"
+DEMAND_RISEN = "demand.risen"
+PROMOTION_SENT = "promotion.sent"
+ASK_OPENED = "ask.opened"
+ASK_RESOLVED = "ask.resolved"
+OFFER_MADE = "offer.made"
 EVENT_SCHEDULED = "event.scheduled"
 EVENT_CHANGED = "event.changed"
 EVENT_CANCELLED = "event.cancelled"
 RSVP_PROMOTED = "rsvp.promoted"
 
 AUDIENCE_OF: Mapping[str, AudienceKind] = {
+    GROUP_ARCHIVED: "group",
     MEMBER_JOINED: "organizers",
+    MEMBER_REMOVED: "person",
+    MEMBER_BANNED: "person",
+    MEMBER_ROLE_CHANGED: "person",
+    JOIN_REQUESTED: "moderators",
+    JOIN_APPROVED: "person",
+    JOIN_DECLINED: "person",
+    WATCH_MATCHED: "person",
+    DEMAND_RISEN: "people",
+    PROMOTION_SENT: "people",
+    ASK_OPENED: "group",
+    ASK_RESOLVED: "people",
+    OFFER_MADE: "person",
     EVENT_SCHEDULED: "group",
     EVENT_CHANGED: "event",
     EVENT_CANCELLED: "event",
     RSVP_PROMOTED: "person",
 }
 """All kinds of notice, with the kind of audience of each."""
+
+FAREWELLS = frozenset({MEMBER_REMOVED, MEMBER_BANNED})
+"""What a person is told of their own end in a group. They may read it even if the group is private."""
+
+Named = dict[str, str]
+"""A person or a group as messages name them."""
 
 _WORDS = {
     "title": "the title",
@@ -45,6 +78,18 @@ _WORDS = {
     "rsvp_closes_at": "until when to answer",
 }
 
+_ROLES = {
+    ORGANIZER: ("an organizer", "You can change the group, schedule events and give roles. It is in good hands."),
+    MODERATOR: ("a moderator", "You can let people in and schedule events. Thank you for looking after it."),
+}
+
+_ASKS = {
+    "advice": "Advice is wanted",
+    "introduction": "An introduction is wanted",
+    "job": "Help about a job is wanted",
+    "hands": "Helping hands are wanted",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -54,20 +99,53 @@ class Notice:
     """
 
     kind: str
-    audience: Audience
+    audience: Audience | People
     title: str
     body: str
-    group: dict[str, str]
+    group: Named | None
+    """None where there is no group yet."""
     subject: dict[str, str]
     at: datetime
     not_for: tuple[str, ...] = ()
     """Who did it or whom it is about, by id: they are not told what they know."""
+    names: str | None = None
+    """The person whom its words name, by id; one of those whom it is not for."""
     id: str = field(default_factory=lambda: new_id("ntc"))
 
+    @property
+    def people(self) -> frozenset[str]:
+        """All the people who stand in it, by id."""
+        match self.audience:
+            case People(ids):
+                return frozenset((*ids, *self.not_for))
+            case Audience("person", person):
+                return frozenset((person, *self.not_for))
+            case _:
+                return frozenset(self.not_for)
 
-def member_joined(
-    group: dict[str, str], person: dict[str, str], role: str, by: dict[str, str] | None, at: datetime
-) -> Notice | None:
+    def without(self, forgotten: Collection[str]) -> Notice | None:
+        """The notice with nothing of these people in it; None where nothing is left to tell, or nobody to tell it."""
+        if self.names in forgotten:
+            return None
+        rest = replace(self, not_for=tuple(one for one in self.not_for if one not in forgotten))
+        match self.audience:
+            case People(ids):
+                left = tuple(one for one in ids if one not in forgotten)
+                return replace(rest, audience=People(left)) if left else None
+            case Audience("person", person) if person in forgotten:
+                return None
+            case _:
+                return rest
+
+
+def group_archived(group: Named, by: Named | None, at: datetime) -> Notice:
+    """What the group's members hear when it was archived."""
+    title = f"{group['name']} is archived"
+    body = "Nothing new happens there, and you can still read it. Thank you for having been part of it."
+    return _of_group(GROUP_ARCHIVED, Audience("group", group["id"]), title, body, group, at, not_for=_did(by))
+
+
+def member_joined(group: Named, person: Named, role: str, by: Named | None, at: datetime) -> Notice | None:
     """What the group's organizers hear when a person joined, or was let in `by` one of them; nothing of its founder."""
     if role == ORGANIZER:
         return None
@@ -77,13 +155,149 @@ def member_joined(
         title=f"{person['display_name']} joined {group['name']}",
         body=f"@{person['handle']} is a member now. Say hello!",
         group=group,
-        subject={"type": "person", "id": person["id"], "href": f"/v1/people/{person['handle']}"},
+        subject=_person(person),
         at=at,
         not_for=(person["id"], *_did(by)),
+        names=person["id"],
     )
 
 
-def event_scheduled(group: dict[str, str], event: dict[str, Any], by: dict[str, str] | None, at: datetime) -> Notice:
+def member_removed(group: Named, person: str, by: Named | None, at: datetime) -> Notice | None:
+    """What a person hears when somebody else removed them from the group."""
+    title = f"You are no longer a member of {group['name']}"
+    body = "Those who look after the group have ended your membership."
+    return _to_person(MEMBER_REMOVED, person, title, body, group, by, at)
+
+
+def member_banned(group: Named, person: str, by: Named | None, at: datetime) -> Notice | None:
+    """What a person hears when somebody else banned them from the group, whether they had been a member or not."""
+    title = f"You cannot take part in {group['name']} any more"
+    body = "Those who look after the group have decided that you cannot be a member."
+    return _to_person(MEMBER_BANNED, person, title, body, group, by, at)
+
+
+def member_role_changed(group: Named, person: str, role: str, by: Named | None, at: datetime) -> Notice | None:
+    """What a person hears when they have another role in the group, unless they stepped down themselves.
+
+    Nobody makes themselves an organizer: without `by` that fell to them because the last one is gone.
+    """
+    if by is None and role != ORGANIZER:
+        return None
+    what, body = _ROLES.get(role, ("a member", "Thank you for what you have done for it."))
+    if by is None:
+        body = "Its last organizer is gone, and nobody has served it longer than you. It is in good hands."
+    return _to_person(MEMBER_ROLE_CHANGED, person, f"You are {what} of {group['name']} now", body, group, by, at)
+
+
+def join_requested(group: Named, person: Named, answer: str | None, at: datetime) -> Notice:
+    """What those who moderate the group hear when a person asks to join it, and says `answer`."""
+    return Notice(
+        kind=JOIN_REQUESTED,
+        audience=Audience("moderators", group["id"]),
+        title=f"{person['display_name']} would like to join {group['name']}",
+        body=answer or f"@{person['handle']} is waiting to be let in.",
+        group=group,
+        subject=_person(person),
+        at=at,
+        not_for=(person["id"],),
+        names=person["id"],
+    )
+
+
+def join_approved(group: Named, person: str, by: Named | None, at: datetime) -> Notice | None:
+    """What a person hears when somebody let them in; nothing if they joined by themselves."""
+    if by is None:
+        return None
+    return _to_person(
+        JOIN_APPROVED, person, f"Welcome to {group['name']}", "You are a member now. Say hello!", group, by, at
+    )
+
+
+def join_declined(group: Named, person: str, by: Named | None, at: datetime) -> Notice | None:
+    """What a person hears when they were not let in."""
+    title = f"Your request to join {group['name']} was declined"
+    body = "There may be another group for what you love, and you can always found one."
+    return _to_person(JOIN_DECLINED, person, title, body, group, by, at)
+
+
+def watch_matched(group: Named, person: str, interests: Sequence[str], at: datetime) -> Notice:
+    """What a person hears when there is a group for what they watch for."""
+    title = f"A group for {_listed(interests)}: {group['name']}"
+    body = "It is what you have been looking for. Have a look!"
+    return _of_group(WATCH_MATCHED, Audience("person", person), title, body, group, at)
+
+
+def demand_risen(demand: str, interests: Sequence[str], watchers: int, people: Sequence[str], at: datetime) -> Notice:
+    """What those who watch for a set of interests hear when so many do and there is no group; `demand` is its id."""
+    many = "1 person is" if watchers == 1 else f"{watchers} people are"
+    return Notice(
+        kind=DEMAND_RISEN,
+        audience=People(tuple(people)),
+        title=f"{many} looking for {_listed(interests)}: found it?",
+        body="There is no such group yet. Found it, and all of them will hear.",
+        group=None,
+        subject={
+            "type": "demand",
+            "id": demand,
+            "href": "/v1/demand?" + urlencode([("interest", one) for one in interests]),
+        },
+        at=at,
+    )
+
+
+def promotion_sent(group: Named, text: str, people: Sequence[str], at: datetime) -> Notice:
+    """What people hear who share what the group is about: what its organizer has to say."""
+    return _of_group(PROMOTION_SENT, People(tuple(people)), f"You may like {group['name']}", text, group, at)
+
+
+def ask_opened(group: Named, person: Named, ask: Named, at: datetime) -> Notice:
+    """What the group's members hear when one of them asks for help."""
+    return Notice(
+        kind=ASK_OPENED,
+        audience=Audience("group", group["id"]),
+        title=f"{person['display_name']} asks: {ask['title']}",
+        body=f"{_ASKS.get(ask['kind'], 'Help is wanted')} in {group['name']}. Can you help?",
+        group=group,
+        subject=_ask(ask),
+        at=at,
+        not_for=(person["id"],),
+        names=person["id"],
+    )
+
+
+def offer_made(group: Named, person: Named, ask: Named, asker: str | None, at: datetime) -> Notice | None:
+    """What the asker hears when a person offers help; nothing where the message does not say who asked."""
+    if asker in (None, person["id"]):
+        return None
+    return Notice(
+        kind=OFFER_MADE,
+        audience=Audience("person", asker),
+        title=f"{person['display_name']} offers help: {ask['title']}",
+        body=f"In {group['name']}. Have a look, and thank those who helped.",
+        group=group,
+        subject=_ask(ask),
+        at=at,
+        not_for=(person["id"],),
+        names=person["id"],
+    )
+
+
+def ask_resolved(group: Named, person: Named, ask: Named, thanked: Sequence[str], at: datetime) -> Notice:
+    """What those hear whom the asker thanked for their help."""
+    return Notice(
+        kind=ASK_RESOLVED,
+        audience=People(tuple(one for one in thanked if one != person["id"])),
+        title=f"{person['display_name']} thanks you: {ask['title']}",
+        body=f"You helped somebody in {group['name']}. That is what it is for.",
+        group=group,
+        subject=_ask(ask),
+        at=at,
+        not_for=(person["id"],),
+        names=person["id"],
+    )
+
+
+def event_scheduled(group: Named, event: dict[str, Any], by: Named | None, at: datetime) -> Notice:
     """What the group's members hear when an event was scheduled."""
     body = f"{_when(event)}, with {group['name']}"
     return _of_event(
@@ -92,7 +306,7 @@ def event_scheduled(group: dict[str, str], event: dict[str, Any], by: dict[str, 
 
 
 def event_changed(
-    group: dict[str, str], event: dict[str, Any], changed: Sequence[str], by: dict[str, str] | None, at: datetime
+    group: Named, event: dict[str, Any], changed: Sequence[str], by: Named | None, at: datetime
 ) -> Notice:
     """What those who answered hear when something about the event changed; `changed` are the names of its fields."""
     words = list(dict.fromkeys(_WORDS[name] for name in changed if name in _WORDS))
@@ -103,16 +317,14 @@ def event_changed(
     )
 
 
-def event_cancelled(
-    group: dict[str, str], event: dict[str, Any], reason: str | None, by: dict[str, str] | None, at: datetime
-) -> Notice:
+def event_cancelled(group: Named, event: dict[str, Any], reason: str | None, by: Named | None, at: datetime) -> Notice:
     """What those who answered hear when the event was cancelled."""
     body = f"It was to be on {_when(event)}" + (f". {reason}" if reason else "")
     title = f"Cancelled: {event['title']}"
     return _of_event(EVENT_CANCELLED, Audience("event", event["id"]), title, body, group, event, by, at)
 
 
-def rsvp_promoted(group: dict[str, str], event: dict[str, Any], person: str, at: datetime) -> Notice:
+def rsvp_promoted(group: Named, event: dict[str, Any], person: str, at: datetime) -> Notice:
     """What a person hears when a seat became free and is theirs."""
     body = f"A seat became free and it is yours: {_when(event)}"
     title = f"You are in: {event['title']}"
@@ -124,17 +336,53 @@ def _of_event(
     audience: Audience,
     title: str,
     body: str,
-    group: dict[str, str],
+    group: Named,
     event: dict[str, Any],
-    by: dict[str, str] | None,
+    by: Named | None,
     at: datetime,
 ) -> Notice:
     subject = {"type": "event", "id": event["id"], "href": f"/v1/events/{event['id']}"}
     return Notice(kind, audience, title, body, group, subject, at, _did(by))
 
 
-def _did(by: dict[str, str] | None) -> tuple[str, ...]:
+def _to_person(
+    kind: str, person: str, title: str, body: str, group: Named, by: Named | None, at: datetime
+) -> Notice | None:
+    """Something about the group that somebody else did to the person; what they did themselves they know."""
+    if by is not None and by["id"] == person:
+        return None
+    return _of_group(kind, Audience("person", person), title, body, group, at)
+
+
+def _of_group(
+    kind: str,
+    audience: Audience | People,
+    title: str,
+    body: str,
+    group: Named,
+    at: datetime,
+    not_for: tuple[str, ...] = (),
+) -> Notice:
+    subject = {"type": "group", "id": group["id"], "href": f"/v1/groups/{group['id']}"}
+    return Notice(kind, audience, title, body, group, subject, at, not_for)
+
+
+def _person(person: Named) -> dict[str, str]:
+    return {"type": "person", "id": person["id"], "href": f"/v1/people/{person['handle']}"}
+
+
+def _ask(ask: Named) -> dict[str, str]:
+    return {"type": "ask", "id": ask["id"], "href": f"/v1/asks/{ask['id']}"}
+
+
+def _did(by: Named | None) -> tuple[str, ...]:
     return (by["id"],) if by else ()
+
+
+def _listed(interests: Sequence[str]) -> str:
+    """The interests as one says them: `kittens, hockey and bacon`."""
+    *some, last = interests
+    return f"{', '.join(some)} and {last}" if some else last
 
 
 def _when(event: dict[str, Any]) -> str:

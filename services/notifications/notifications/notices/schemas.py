@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from marshmallow import fields, validate
 
 from chassis.messages import Message
@@ -31,6 +33,18 @@ class PersonDid(Tolerant):
     id = fields.String(required=True)
 
 
+class PersonId(fields.Field[str]):
+    """A person of whom only the id counts: `{id, …}`, or the id alone."""
+
+    default_error_messages = {"invalid": "Not a person."}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        found = value.get("id") if isinstance(value, dict) else value
+        if not isinstance(found, str) or not found:
+            raise self.make_error("invalid")
+        return found
+
+
 class EventNamed(Tolerant):
     """How messages name an event, whatever more they show of it."""
 
@@ -47,6 +61,77 @@ class JoinedData(Tolerant):
     person = fields.Nested(PersonNamed, required=True)
     role = fields.String(load_default="member")
     by = fields.Nested(PersonDid, load_default=None, allow_none=True)
+
+
+class MemberChangedData(Tolerant):
+    """Of `groups.member.removed`, `.banned` and `.role_changed`."""
+
+    group = fields.Nested(GroupNamed, required=True)
+    person = PersonId(required=True)
+    role = fields.String(load_default="member")
+    by = fields.Nested(PersonDid, load_default=None, allow_none=True)
+
+
+class JoinData(Tolerant):
+    """Of `groups.join.requested` and `.declined`."""
+
+    group = fields.Nested(GroupNamed, required=True)
+    person = fields.Nested(PersonNamed, required=True)
+    answer = fields.String(load_default=None, allow_none=True)
+    by = fields.Nested(PersonDid, load_default=None, allow_none=True)
+
+
+class ArchivedData(Tolerant):
+    """Of `groups.group.archived`."""
+
+    group = fields.Nested(GroupNamed, required=True)
+    by = fields.Nested(PersonDid, load_default=None, allow_none=True)
+
+
+def _interests() -> fields.List:
+    return fields.List(fields.String(), required=True, validate=validate.Length(min=1))
+
+
+class WatchData(Tolerant):
+    """Of `groups.watch.matched`."""
+
+    group = fields.Nested(GroupNamed, required=True)
+    person = PersonId(required=True)
+    interests = _interests()
+
+
+class DemandData(Tolerant):
+    """Of `groups.demand.risen`."""
+
+    interests = _interests()
+    watchers = fields.Integer(required=True)
+    people = fields.List(PersonId(), required=True)
+
+
+class PromotionData(Tolerant):
+    """Of `groups.promotion.sent`."""
+
+    group = fields.Nested(GroupNamed, required=True)
+    text = fields.String(required=True)
+    people = fields.List(PersonId(), required=True)
+
+
+class AskNamed(Tolerant):
+    """How messages name an ask."""
+
+    id = fields.String(required=True)
+    title = fields.String(required=True)
+    kind = fields.String(load_default="other")
+
+
+class AskData(Tolerant):
+    """Of `groups.ask.opened` and `.resolved`, and of `groups.offer.made`, which says whose ask it is."""
+
+    group = fields.Nested(GroupNamed, required=True)
+    person = fields.Nested(PersonNamed, required=True)
+    ask = fields.Nested(AskNamed, required=True)
+    asker = PersonId(load_default=None, allow_none=True)
+    thanked = fields.List(PersonId(), load_default=list, allow_none=True)
 
 
 class EventData(Tolerant):
@@ -70,7 +155,7 @@ class PromotedData(Tolerant):
 class Subject(Schema):
     """What a notice is about, and where to read it."""
 
-    type = fields.String(required=True, metadata={"description": "`event` or `person`."})
+    type = fields.String(required=True, metadata={"description": "`event`, `group`, `person`, `ask` or `demand`."})
     id = fields.String(required=True)
     href = fields.String(required=True, metadata={"description": "The path of the resource."})
 
@@ -81,13 +166,14 @@ class AudienceSchema(Schema):
     kind = fields.String(
         data_key="type",
         required=True,
-        validate=validate.OneOf(["person", "group", "organizers", "event"]),
+        validate=validate.OneOf(["person", "people", "group", "organizers", "moderators", "event"]),
         metadata={
-            "description": "`person`: that person; `group`: the members of the group; `organizers`: its organizers;"
-            " `event`: those who answered the event."
+            "description": "`person`: that person; `people`: each of those; `group`: the members of the group;"
+            " `organizers`: its organizers; `moderators`: these and its moderators; `event`: those who answered the event."
         },
     )
-    id = fields.String(required=True, metadata={"description": "Of the person, group or event."})
+    id = fields.String(metadata={"description": "Of the person, group or event."})
+    ids = fields.List(fields.String(), metadata={"description": "Of the people, where there are several."})
 
 
 class NoticePostedData(Schema):
@@ -100,7 +186,7 @@ class NoticePostedData(Schema):
 
 
 class NoticePosted(Message):
-    """Somebody has a new notice: a person, the members or organizers of a group, or those who answered an event."""
+    """Somebody has a new notice: a person, several, some or all members of a group, or those who answered an event."""
 
     type = "notifications.notice.posted.v1"
     data = NoticePostedData

@@ -1,4 +1,7 @@
-"""Writes notices: one document each, whatever the size of its audience. The inbox reads them."""
+"""Writes notices: one document each, whatever the size of its audience. The inbox reads them.
+
+`audience` is the key of one audience, or the keys of several people, each of which stands in the index.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,11 @@ class Notices(Repository):
 
     def add(self, notice: Notice) -> None:
         """Post a notice."""
+        keys = notice.audience.keys
         document = {
             "_id": notice.id,
             "schema": SCHEMA,
-            "audience": notice.audience.key,
+            "audience": keys[0] if len(keys) == 1 else list(keys),
             "kind": notice.kind,
             "title": notice.title,
             "body": notice.body,
@@ -33,17 +37,20 @@ class Notices(Repository):
             "subject": notice.subject,
             "at": notice.at,
             "not_for": list(notice.not_for),
+            "names": notice.names,
         }
         self.documents.insert_one(document, session=self.session)
 
     def concerning(self, person: str) -> Iterator[dict[str, Any]]:
-        """The notices that went to this person alone, and those about what they did."""
-        own = {"audience": Audience("person", person).key}
-        yield from self.documents.find(own, session=self.session)
-        yield from self.documents.find({"not_for": person}, session=self.session)
+        """The notices that were told this person by themselves, and those about what they did."""
+        for query in ({"audience": Audience("person", person).key}, {"not_for": person}):
+            yield from self.documents.find(query, {"audience": 0, "not_for": 0}, session=self.session)
 
     def forget(self, person: str) -> None:
-        """Delete what went to the person alone or tells of them, and the person from what they did."""
-        self.documents.delete_many({"audience": Audience("person", person).key}, session=self.session)
-        self.documents.delete_many({"not_for": person, "subject.id": person}, session=self.session)
+        """Delete what was told the person alone or names them, and the person from all else."""
+        own = Audience("person", person).key
+        to_others_too = {"audience": own, "audience.1": {"$exists": True}}
+        self.documents.update_many(to_others_too, {"$pull": {"audience": own}}, session=self.session)
+        self.documents.delete_many({"audience": own}, session=self.session)
+        self.documents.delete_many({"not_for": person, "names": person}, session=self.session)
         self.documents.update_many({"not_for": person}, {"$pull": {"not_for": person}}, session=self.session)

@@ -10,13 +10,13 @@ from notifications.notices.schemas import Subject
 
 
 class HeldNotice(Schema):
-    """A notice to the person alone, or of what they did."""
+    """A notice that was told the person by themselves, or of what they did."""
 
     id = fields.String(attribute="_id", required=True)
     kind = fields.String(required=True)
     title = fields.String(required=True)
     body = fields.String(required=True)
-    group = fields.Nested(GroupRef, required=True)
+    group = fields.Nested(GroupRef, required=True, allow_none=True)
     subject = fields.Nested(Subject, required=True)
     at = Time(required=True)
 

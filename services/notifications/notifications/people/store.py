@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from chassis.store import Repository
@@ -19,6 +20,13 @@ class Forgotten(Repository):
     def has(self, person: str) -> bool:
         """Whether the person erased themselves."""
         return self.documents.find_one({"_id": person}, {"_id": 1}, session=self.session) is not None
+
+    def among(self, people: Collection[str]) -> set[str]:
+        """Which of these people erased themselves."""
+        if not people:
+            return set()
+        found = self.documents.find({"_id": {"$in": list(people)}}, {"_id": 1}, session=self.session)
+        return {one["_id"] for one in found}
 
     def add(self, person: str, at: datetime) -> None:
         """Remember that the person erased themselves."""

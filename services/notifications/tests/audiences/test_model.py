@@ -51,9 +51,17 @@ def test_an_organizer_belongs_to_the_organizers_since_they_got_the_role():
     assert of(raised)["organizers:grp_kittens"] == at(3)
 
 
-def test_moderators_are_no_organizers():
-    stepped_down = model.take_role(model.join(STRANGER, 1, "organizer", at(0)), 6, "moderator", at(3))
+def test_moderators_are_no_organizers_but_organizers_moderate_too():
+    organizer = model.join(STRANGER, 1, "organizer", at(0))
+    stepped_down = model.take_role(organizer, 6, "moderator", at(3))
     assert "organizers:grp_kittens" not in of(stepped_down)
+    assert of(stepped_down)["moderators:grp_kittens"] == at(3)
+    assert of(organizer)["moderators:grp_kittens"] == at(0)
+
+
+def test_a_member_without_a_role_moderates_nothing():
+    member = model.take_role(model.join(STRANGER, 1, "organizer", at(0)), 6, "member", at(3))
+    assert list(of(member)) == ["person:psn_ana", "group:grp_kittens"]
 
 
 def test_a_role_before_the_joining_is_known_makes_nobody_a_member():
@@ -81,7 +89,7 @@ def test_who_does_not_come_hears_no_more_of_the_event():
 def test_one_kind_of_audience_can_be_asked_for():
     organizer = model.join(STRANGER, 1, "organizer", at(0))
     assert list(of(organizer, kind="organizers")) == ["organizers:grp_kittens"]
-    assert list(of(organizer, kind="person")) == ["person:psn_ana"]
+    assert list(of(organizer, kind="person")) == list(of(organizer, kind="people")) == ["person:psn_ana"]
 
 
 MEMBER = st.tuples(st.sampled_from(["join", "leave", "role"]), st.sampled_from(["organizer", "moderator", "member"]))

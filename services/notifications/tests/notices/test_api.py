@@ -65,7 +65,7 @@ def test_an_organizer_who_lets_somebody_in_does_not_hear_of_it_but_the_others_do
     world.role_changed(kittens, world.ben, "organizer")
     world.joined(kittens, world.chris, by=world.ana)
     assert world.titles(world.ana) == ["Ben joined Kittens and Bacon"]
-    assert world.titles(world.ben) == ["Chris joined Kittens and Bacon"]
+    assert world.titles(world.ben, kind="member.joined") == ["Chris joined Kittens and Bacon"]
 
 
 def test_members_hear_of_a_new_event_but_not_who_scheduled_it_nor_others(world, kittens):
@@ -120,6 +120,154 @@ def test_who_was_promoted_hears_of_it_even_if_nothing_else_is_known_of_them(worl
     assert world.titles(world.dora) == ["You are in: Bacon brunch"]
 
 
+# -- what happens to one person
+
+
+def test_who_was_let_in_hears_it_and_who_joined_by_themselves_does_not(world, kittens):
+    world.joined(kittens, world.chris, by=world.ana)
+    world.joined(kittens, world.dora)
+    [item] = world.inbox(world.chris)
+    assert (item["kind"], item["title"]) == ("join.approved", "Welcome to Kittens and Bacon")
+    assert item["subject"] == {"type": "group", "id": kittens["id"], "href": f"/v1/groups/{kittens['id']}"}
+    assert world.titles(world.dora) == []
+
+
+def test_who_was_not_let_in_hears_it(world, kittens):
+    world.declined(kittens, world.eve, by=world.ana)
+    assert world.titles(world.eve, kind="join.declined") == ["Your request to join Kittens and Bacon was declined"]
+    assert world.titles(world.ana, kind="join.declined") == []
+
+
+@pytest.mark.parametrize("what", ["removed", "banned"])
+def test_who_was_removed_hears_that_and_nothing_more(world, kittens, what):
+    world.scheduled(kittens, world.event(kittens))
+    world.removed(kittens, world.ben, what, by=world.ana)
+    world.scheduled(kittens, world.event(kittens, "Kitten yoga"))
+    [item] = world.inbox(world.ben)
+    assert (item["kind"], item["group"]["id"]) == (f"member.{what}", kittens["id"])
+    assert world.titles(world.ana, kind=f"member.{what}") == []
+
+
+def test_who_got_another_role_hears_it_and_who_stepped_down_does_not(world, kittens):
+    world.role_changed(kittens, world.ben, "moderator", by=world.ana)
+    world.role_changed(kittens, world.ana, "member")
+    assert world.titles(world.ben) == ["You are a moderator of Kittens and Bacon now"]
+    assert world.titles(world.ana, kind="member.role_changed") == []
+
+
+def test_who_takes_over_a_group_that_was_left_to_them_hears_it(world, kittens):
+    world.role_changed(kittens, world.ben, "organizer")
+    [item] = world.inbox(world.ben)
+    assert item["title"] == "You are an organizer of Kittens and Bacon now"
+    assert item["body"].startswith("Its last organizer is gone")
+
+
+# -- what happens in a group
+
+
+def test_organizers_and_moderators_hear_who_would_like_to_join_and_members_do_not(world, kittens):
+    world.joined(kittens, world.chris)
+    world.role_changed(kittens, world.chris, "moderator", by=world.ana)
+    world.requested(kittens, world.eve, "I have two kittens.")
+    for one in (world.ana, world.chris):
+        [item] = world.inbox(one, kind="join.requested")
+        assert (item["title"], item["body"]) == ("Eve would like to join Kittens and Bacon", "I have two kittens.")
+        assert item["subject"] == {"type": "person", "id": world.eve.id, "href": "/v1/people/eve"}
+    assert world.titles(world.ben) == world.titles(world.eve) == []
+
+
+def test_members_hear_that_their_group_is_archived_but_not_who_did_it(world, kittens):
+    world.archived(kittens, by=world.ana)
+    assert world.titles(world.ben) == ["Kittens and Bacon is archived"]
+    assert world.titles(world.ana, kind="group.archived") == []
+
+
+@pytest.fixture
+def ask():
+    return {"id": new_id("ask"), "title": "Who has a ladder?", "kind": "hands"}
+
+
+def test_members_hear_who_asks_for_help_and_the_asker_hears_who_offers_it(world, kittens, ask):
+    world.joined(kittens, world.chris)
+    world.asked(kittens, world.ben, ask)
+    world.offered(kittens, world.chris, ask, asker=world.ben)
+    [opened] = world.inbox(world.chris)
+    assert opened["title"] == "Ben asks: Who has a ladder?"
+    assert opened["body"] == "Helping hands are wanted in Kittens and Bacon. Can you help?"
+    assert opened["subject"] == {"type": "ask", "id": ask["id"], "href": f"/v1/asks/{ask['id']}"}
+    assert world.titles(world.ana, kind="ask.opened") == [opened["title"]]
+    assert world.titles(world.ben) == ["Chris offers help: Who has a ladder?"]
+
+
+def test_an_offer_of_which_the_asker_is_not_known_or_offers_it_themselves_is_told_nobody(world, kittens, ask):
+    world.offered(kittens, world.chris, ask, asker=None)
+    world.offered(kittens, world.ben, ask, asker=world.ben)
+    assert [world.titles(one, kind="offer.made") for one in (world.ana, world.ben, world.chris)] == [[], [], []]
+
+
+def test_those_who_helped_hear_that_they_are_thanked(world, kittens, ask):
+    world.resolved(kittens, world.ben, ask, world.chris, world.dora, world.ben)
+    assert world.titles(world.chris) == world.titles(world.dora) == ["Ben thanks you: Who has a ladder?"]
+    assert world.titles(world.ben) == world.titles(world.eve) == []
+
+
+def test_an_ask_that_is_resolved_without_thanks_is_told_nobody(world, kittens, ask):
+    world.resolved(kittens, world.ben, ask)
+    assert world.titles(world.ana, kind="ask.resolved") == world.titles(world.ben) == []
+
+
+# -- what is told several people
+
+
+def test_who_watched_hears_of_the_group_that_matches(world, kittens):
+    world.matched(kittens, world.dora)
+    [item] = world.inbox(world.dora)
+    assert item["kind"] == "watch.matched"
+    assert item["title"] == "A group for kittens and bacon: Kittens and Bacon"
+    assert item["subject"] == {"type": "group", "id": kittens["id"], "href": f"/v1/groups/{kittens['id']}"}
+    assert world.titles(world.eve) == []
+
+
+def test_all_who_watch_for_the_same_hear_how_many_they_are(world):
+    world.risen(world.ben, world.dora, world.eve, demand="dmd_1")
+    for one in (world.ben, world.dora, world.eve):
+        [item] = world.inbox(one)
+        assert item["title"] == "3 people are looking for kittens and bacon: found it?"
+        assert item["group"] is None
+        href = "/v1/demand?interest=kittens&interest=bacon"
+        assert item["subject"] == {"type": "demand", "id": "dmd_1", "href": href}
+    assert world.inbox(world.ana) == []
+
+
+def test_people_hear_what_an_organizer_has_to_say_and_each_reads_it_by_themselves(world, kittens):
+    world.advertised(kittens, world.chris, world.dora)
+    [item] = world.inbox(world.chris)
+    assert (item["title"], item["body"]) == ("You may like Kittens and Bacon", "Come and cook with us!")
+    assert item["group"]["id"] == kittens["id"]
+    world.service.api.post("/v1/inbox/read", {"ids": [item["id"]]}, as_=world.chris)
+    assert (world.unread(world.chris), world.unread(world.dora)) == (0, 1)
+    assert world.titles(world.ana, kind="promotion.sent") == world.titles(world.eve) == []
+
+
+def test_what_is_told_several_people_is_shown_by_kind_and_by_group(world, kittens):
+    world.risen(world.chris, world.dora)
+    world.advertised(kittens, world.chris, world.dora)
+    assert world.titles(world.dora, kind="promotion.sent") == ["You may like Kittens and Bacon"]
+    assert world.titles(world.dora, group=kittens["slug"]) == ["You may like Kittens and Bacon"]
+    assert len(world.titles(world.dora, kind="demand.risen")) == 1
+
+
+def test_a_notice_to_500_people_is_one_document_and_one_message(world, kittens, heard, writes):
+    people = [world.person(f"person{number}") for number in range(500)]
+    world.advertised(kittens, *people)
+    assert writes() == {"i notices": 1, "i inbox": 1, "i outbox": 1}
+    [item] = world.inbox(people[499])
+    wait_until(lambda: any(one["subject"] == item["id"] for one in heard()), what="notice.posted")
+    [message] = [one for one in heard() if one["subject"] == item["id"]]
+    assert message["audience"] == "person"
+    assert message["data"]["audience"] == {"type": "people", "ids": [one.id for one in people]}
+
+
 def test_a_message_that_comes_again_is_not_told_again(world, kittens):
     message = world.scheduled(kittens, world.event(kittens), by=world.ana)
     world.publish(message, message)
@@ -172,13 +320,27 @@ def test_that_a_notice_was_posted_is_published_without_its_words(world, kittens,
     }
 
 
-@pytest.mark.parametrize(("tell", "audience"), [("joined", "group"), ("promoted", "person"), ("scheduled", "group")])
+@pytest.mark.parametrize(
+    ("tell", "audience"),
+    [
+        ("joined", "group"),
+        ("requested", "group"),
+        ("promoted", "person"),
+        ("removed", "person"),
+        ("scheduled", "group"),
+    ],
+)
 def test_who_may_not_know_of_the_thing_may_not_know_of_its_notice(world, heard, tell, audience):
     group = world.group(visibility="private")
     event = world.event(group)
     match tell:
         case "joined":
             world.joined(group, world.eve)
+        case "requested":
+            world.requested(group, world.eve)
+        case "removed":
+            world.removed(group, world.eve)
+            event = group
         case "promoted":
             world.promoted(group, event, world.eve)
         case _:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from notifications.audiences.model import People
 from notifications.notices import model
 from notifications.notices.model import AUDIENCE_OF
 
@@ -11,6 +12,7 @@ NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
 KITTENS = {"id": "grp_kittens", "slug": "kittens-and-bacon", "name": "Kittens and Bacon"}
 ANA = {"id": "psn_ana", "handle": "ana", "display_name": "Ana"}
 BEN = {"id": "psn_ben", "handle": "ben", "display_name": "Ben"}
+LADDER = {"id": "ask_ladder", "title": "Who has a ladder?", "kind": "hands"}
 BRUNCH = {
     "id": "evt_brunch",
     "title": "Bacon brunch",
@@ -80,16 +82,103 @@ def test_a_person_hears_that_a_seat_is_theirs():
     assert notice.not_for == ()
 
 
+def test_what_one_did_oneself_is_not_told_one():
+    assert model.join_approved(KITTENS, "psn_ben", None, NOW) is None
+    assert model.join_approved(KITTENS, "psn_ben", BEN, NOW) is None
+    assert model.member_removed(KITTENS, "psn_ben", BEN, NOW) is None
+    assert model.member_banned(KITTENS, "psn_ben", BEN, NOW) is None
+    assert model.member_role_changed(KITTENS, "psn_ben", "organizer", BEN, NOW) is None
+    assert model.member_role_changed(KITTENS, "psn_ben", "member", None, NOW) is None
+    assert model.group_archived(KITTENS, ANA, NOW).not_for == ("psn_ana",)
+    assert model.ask_opened(KITTENS, BEN, LADDER, NOW).not_for == ("psn_ben",)
+
+
 @pytest.mark.parametrize(
-    "notice",
+    ("role", "title"),
     [
-        model.member_joined(KITTENS, BEN, "member", None, NOW),
-        model.event_scheduled(KITTENS, BRUNCH, ANA, NOW),
-        model.event_changed(KITTENS, BRUNCH, [], ANA, NOW),
-        model.event_cancelled(KITTENS, BRUNCH, None, ANA, NOW),
-        model.rsvp_promoted(KITTENS, BRUNCH, "psn_ben", NOW),
+        ("organizer", "You are an organizer of Kittens and Bacon now"),
+        ("moderator", "You are a moderator of Kittens and Bacon now"),
+        ("member", "You are a member of Kittens and Bacon now"),
+        ("a_role_of_tomorrow", "You are a member of Kittens and Bacon now"),
     ],
-    ids=lambda notice: notice.kind,
 )
+def test_a_person_hears_which_role_they_have(role, title):
+    assert model.member_role_changed(KITTENS, "psn_ben", role, ANA, NOW).title == title
+
+
+@pytest.mark.parametrize(
+    ("interests", "words"),
+    [
+        (["kittens"], "A group for kittens: Kittens and Bacon"),
+        (["kittens", "bacon"], "A group for kittens and bacon: Kittens and Bacon"),
+        (["kittens", "hockey", "bacon"], "A group for kittens, hockey and bacon: Kittens and Bacon"),
+    ],
+)
+def test_interests_are_listed_as_one_says_them(interests, words):
+    assert model.watch_matched(KITTENS, "psn_ben", interests, NOW).title == words
+
+
+def test_demand_says_how_many_and_leads_to_it_whatever_is_in_an_interest():
+    notice = model.demand_risen("dmd_1", ["r&d", "c++"], 1, ["psn_ana"], NOW)
+    assert notice.title == "1 person is looking for r&d and c++: found it?"
+    assert notice.subject["href"] == "/v1/demand?interest=r%26d&interest=c%2B%2B"
+
+
+def test_an_ask_of_a_kind_of_tomorrow_is_told_too():
+    assert model.ask_opened(KITTENS, BEN, {**LADDER, "kind": "lift"}, NOW).body.startswith("Help is wanted in")
+
+
+def test_a_request_without_an_answer_says_who_waits():
+    assert model.join_requested(KITTENS, BEN, None, NOW).body == "@ben is waiting to be let in."
+
+
+def test_without_people_who_were_forgotten_the_others_hear_of_it():
+    sent = model.promotion_sent(KITTENS, "Come!", ["psn_ana", "psn_ben"], NOW)
+    assert sent.without({"psn_ben"}).audience == People(("psn_ana",))
+    assert sent.without({"psn_ana", "psn_ben"}) is None
+    assert sent.without(set()) == sent
+    assert model.promotion_sent(KITTENS, "Come!", [], NOW).without(set()) is None
+
+
+def test_without_whom_it_names_or_is_for_nothing_is_told():
+    offer = model.offer_made(KITTENS, BEN, LADDER, "psn_ana", NOW)
+    assert offer.without({"psn_ben"}) is None
+    assert offer.without({"psn_ana"}) is None
+    assert model.event_scheduled(KITTENS, BRUNCH, ANA, NOW).without({"psn_ana"}).not_for == ()
+
+
+def test_whom_it_names_is_not_told_it():
+    for notice in NOTICES:
+        assert notice.names is None or notice.names in notice.not_for
+        assert notice.people >= set(notice.not_for)
+
+
+NOTICES = [
+    model.group_archived(KITTENS, ANA, NOW),
+    model.member_removed(KITTENS, "psn_ben", ANA, NOW),
+    model.member_banned(KITTENS, "psn_ben", ANA, NOW),
+    model.member_role_changed(KITTENS, "psn_ben", "organizer", None, NOW),
+    model.join_requested(KITTENS, BEN, None, NOW),
+    model.join_approved(KITTENS, "psn_ben", ANA, NOW),
+    model.join_declined(KITTENS, "psn_ben", ANA, NOW),
+    model.watch_matched(KITTENS, "psn_ben", ["kittens"], NOW),
+    model.demand_risen("dmd_1", ["kittens"], 3, ["psn_ben"], NOW),
+    model.promotion_sent(KITTENS, "Come!", ["psn_ben"], NOW),
+    model.ask_opened(KITTENS, BEN, LADDER, NOW),
+    model.offer_made(KITTENS, BEN, LADDER, "psn_ana", NOW),
+    model.ask_resolved(KITTENS, BEN, LADDER, ["psn_ana"], NOW),
+    model.member_joined(KITTENS, BEN, "member", None, NOW),
+    model.event_scheduled(KITTENS, BRUNCH, ANA, NOW),
+    model.event_changed(KITTENS, BRUNCH, [], ANA, NOW),
+    model.event_cancelled(KITTENS, BRUNCH, None, ANA, NOW),
+    model.rsvp_promoted(KITTENS, BRUNCH, "psn_ben", NOW),
+]
+
+
+def test_every_kind_is_among_these():
+    assert {notice.kind for notice in NOTICES} == set(AUDIENCE_OF)
+
+
+@pytest.mark.parametrize("notice", NOTICES, ids=lambda notice: notice.kind)
 def test_each_kind_goes_to_the_kind_of_audience_where_the_inbox_looks_for_it(notice):
     assert notice.audience.kind == AUDIENCE_OF[notice.kind]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chassis.ids import new_id
 from chassis.messages import Received
 from chassis.testing import wait_until
 from notifications.audiences.store import Standings
@@ -65,6 +66,44 @@ def test_a_person_who_erased_themselves_is_nowhere_any_more(world, kittens):
         assert "Ben joined" not in str([one for one in documents if one.get("group", {}) == kittens])
 
 
+def test_a_person_who_erased_themselves_is_in_no_list_and_no_words_and_others_keep_what_was_told_them(world, kittens):
+    ask = {"id": new_id("ask"), "title": "Who has a ladder?", "kind": "hands"}
+    world.advertised(kittens, world.ben, world.dora)
+    world.risen(world.ben, world.dora, world.eve)
+    world.resolved(kittens, world.chris, ask, world.ben, world.dora)
+    world.matched(kittens, world.ben)
+    world.joined(kittens, world.dora)
+    world.asked(kittens, world.ben, ask)
+    world.offered(kittens, world.ben, ask, asker=world.dora)
+    world.resolved(kittens, world.ben, ask, world.dora)
+    world.requested(kittens, world.ben)
+    assert [one["kind"] for one in held(world, world.ben)["notices"] if one["group"] is None] == ["demand.risen"]
+    world.erased(world.ben)
+    assert held(world, world.ben)["notices"] == []
+    assert world.titles(world.dora, kind="offer.made") == world.titles(world.dora, kind="ask.opened") == []
+    assert world.titles(world.ana, kind="join.requested") == []
+    for kind in ("promotion.sent", "demand.risen"):
+        assert len(world.titles(world.dora, kind=kind)) == 1
+    assert world.titles(world.dora, kind="ask.resolved") == ["Chris thanks you: Who has a ladder?"]
+    for collection in ("standings", "notices", "readers", "groups"):
+        documents = str(list(world.store.database[collection].find()))
+        assert world.ben.id not in documents
+        assert "Ben asks" not in documents and "Ben offers" not in documents and "Ben thanks" not in documents
+
+
+def test_when_all_whom_it_was_told_have_erased_themselves_the_notice_is_gone(world, kittens):
+    world.advertised(kittens, world.dora, world.eve)
+    count = lambda: world.store.database["notices"].count_documents(  # noqa: E731
+        {"kind": "promotion.sent", "group.id": kittens["id"]}
+    )
+    world.erased(world.dora)
+    world.settled()
+    assert count() == 1
+    world.erased(world.eve)
+    world.settled()
+    assert count() == 0
+
+
 def test_what_comes_late_about_an_erased_person_does_not_bring_them_back(world, kittens):
     hockey = world.group("Hockey Fans")
     world.joined(hockey, world.ana, "organizer")
@@ -73,10 +112,15 @@ def test_what_comes_late_about_an_erased_person_does_not_bring_them_back(world, 
         world.joined(hockey, world.ben, held=True),
         world.answered(hockey, event, world.ben, "going", held=True),
         world.promoted(hockey, event, world.ben, held=True),
+        world.requested(hockey, world.ben, held=True),
+        world.advertised(hockey, world.ben, world.dora, held=True),
+        world.scheduled(hockey, event, by=world.ben, held=True),
     ]
     world.erased(world.ben)
     world.publish(*late)
-    assert world.titles(world.ana, group=hockey["id"]) == []
+    assert world.titles(world.ana, group=hockey["id"]) == ["New: Bacon brunch"]
+    assert world.titles(world.dora, group=hockey["id"]) == ["You may like Hockey Fans"]
+    assert world.ben.id not in str(list(world.store.database["notices"].find()))
     assert held(world, world.ben)["standings"] == []
     assert held(world, world.ben)["notices"] == []
 
@@ -125,6 +169,8 @@ def receive(world, method, message):
     [
         (Notices, "add", "tell_promoted", "forget_person"),
         (Notices, "add", "tell_joined", "forget_person"),
+        (Notices, "add", "tell_promotion", "forget_person"),
+        (Notices, "add", "tell_scheduled", "forget_person"),
         (Standings, "save", "note_joined", "forget_standings"),
         (Standings, "save", "note_answered", "forget_standings"),
     ],
@@ -137,6 +183,8 @@ def test_a_person_erased_between_a_write_about_them_and_its_commit_is_forgotten_
     message = {
         "tell_promoted": lambda: world.promoted(group, event, world.ben, held=True),
         "tell_joined": lambda: world.joined(group, world.ben, held=True),
+        "tell_promotion": lambda: world.advertised(group, world.ben, world.dora, held=True),
+        "tell_scheduled": lambda: world.scheduled(group, event, by=world.ben, held=True),
         "note_joined": lambda: world.joined(group, world.ben, held=True),
         "note_answered": lambda: world.answered(group, event, world.ben, "going", held=True),
     }[method]()
