@@ -15,12 +15,13 @@ from events.groups.store import Groups, Memberships
 from events.icebreakers.api import IcebreakersApi
 from events.people.api import PeopleApi
 from events.people.store import People
+from events.reminders.api import RemindersApi
 from events.rsvps.api import RsvpsApi
 from events.rsvps.store import Rsvps
 from events.settings import EventsSettings
 
 
-class Events(EventsApi, RsvpsApi, CheckInsApi, IcebreakersApi, CalendarsApi, GroupsApi, PeopleApi):
+class Events(EventsApi, RsvpsApi, CheckInsApi, IcebreakersApi, CalendarsApi, RemindersApi, GroupsApi, PeopleApi):
     """Events, who comes to them, who waits for a seat, and who came."""
 
     name = "events"

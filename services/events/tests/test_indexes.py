@@ -152,6 +152,7 @@ QUERIES = {
     "events.of_ids": lambda s: s.events.of_ids(["evt_1", "evt_2"]),
     "events.hosted_by": lambda s: s.events.hosted_by("psn_1"),
     "events.scheduled_by": lambda s: s.events.scheduled_by("psn_1"),
+    "events.due": lambda s: s.events.due(NOW + timedelta(days=90), 100),
     "events.forget": lambda s: s.events.forget("psn_nobody"),
     "rsvps.book": lambda s: s.rsvps.book(first(s), ["psn_1", "psn_2"]),
     "rsvps.save": lambda s: s.rsvps.save(touched(s)),

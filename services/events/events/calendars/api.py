@@ -20,6 +20,7 @@ from events.rsvps.api import find_soon, who_sees_it
 
 ICALENDAR = "text/calendar; charset=utf-8"
 ENDING = ".ics"
+UNCHANGED = {304: "Not changed since it had the ETag of If-None-Match"}
 
 
 class CalendarsApi:
@@ -27,14 +28,14 @@ class CalendarsApi:
 
     store: Any
 
-    @endpoint("GET", "/v1/events/{event}/calendar.ics", access=ANYONE, media_type=ICALENDAR)
+    @endpoint("GET", "/v1/events/{event}/calendar.ics", access=ANYONE, media_type=ICALENDAR, answers=UNCHANGED)
     def event_calendar(self, call: Call, event: str) -> Answer:
         """Get an event as iCalendar (RFC 5545)."""
         found, membership = find_soon(self.store, call, event, who_sees_it)
         found = see(found, membership)
         return _calendar(found.title, self._entries([found], call.person.id if call.person else None))
 
-    @endpoint("GET", "/v1/groups/{group}/calendar.ics", access=ANYONE, media_type=ICALENDAR)
+    @endpoint("GET", "/v1/groups/{group}/calendar.ics", access=ANYONE, media_type=ICALENDAR, answers=UNCHANGED)
     def group_calendar(self, call: Call, group: str) -> Answer:
         """Get the events of a group as iCalendar (RFC 5545): those that the caller may see, from 90 days ago on."""
         seen, membership = group_soon(self.store, call, group)
@@ -42,7 +43,7 @@ class CalendarsApi:
         found = self.store.events.of_group(wanted, all_of_them=membership.active)[: model.MOST]
         return _calendar(seen.name, self._entries(found, call.person.id if call.person else None))
 
-    @endpoint("GET", "/v1/calendars/{file}", access=ANYONE, media_type=ICALENDAR)
+    @endpoint("GET", "/v1/calendars/{file}", access=ANYONE, media_type=ICALENDAR, answers=UNCHANGED)
     def private_calendar(self, call: Call, file: str) -> Answer:
         """Get the events that a person answered or hosts, as iCalendar (RFC 5545), by its private address.
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from chassis.ids import new_id
 from chassis.problems import Conflict, Invalid, NotAllowed, NotFound
 from events.groups.model import Group, Membership
+from events.reminders.model import due_at, upcoming
 
 GOING, WAITLISTED, MAYBE, NOT_GOING = "going", "waitlisted", "maybe", "not_going"
 
@@ -105,6 +106,8 @@ class Event:
     """When it was last changed or cancelled by somebody; answers do not count."""
     revision: int = 0
     """How often that was: the SEQUENCE of its calendar entry (RFC 5545, section 3.8.7.4)."""
+    reminder: str | None = None
+    """The next reminder that is to be told of it: PT24H, PT1H, or None."""
     version: int = 1
     seats_taken: int = 0
     waitlist_length: int = 0
@@ -115,6 +118,11 @@ class Event:
     def cancelled(self) -> bool:
         """Whether it does not take place."""
         return self.cancelled_at is not None
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When its next reminder is due."""
+        return due_at(self.starts_at, self.reminder)
 
     @property
     def open_to_all(self) -> bool:
@@ -214,6 +222,7 @@ def schedule(group: Group, by: str, wanted: dict[str, Any], hosts: Sequence[Host
             errors.append(_error("/rsvp_closes_at", "It must be in the future."))
     if errors:
         raise Invalid(errors=errors)
+    event.reminder = upcoming(event.starts_at, now)
     return event
 
 
@@ -240,6 +249,8 @@ def change(event: Event, wanted: dict[str, Any], hosts: Sequence[Host] | None, n
         raise Invalid(errors=errors)
     after = _said(event)
     changed = [name for name in CHANGEABLE if before[name] != after[name]]
+    if event.starts_at != start:
+        event.reminder = upcoming(event.starts_at, now)
     if changed:
         event.revise(now)
     return changed
@@ -251,7 +262,7 @@ def cancel(event: Event, reason: str | None, now: datetime) -> None:
         raise AlreadyCancelled("It was cancelled before.")
     if event.ends_at <= now:
         raise EventOver("It took place: there is nothing to cancel.")
-    event.cancelled_at, event.reason = now, reason
+    event.cancelled_at, event.reason, event.reminder = now, reason, None
     event.revise(now)
 
 

@@ -47,6 +47,7 @@ class Events(Repository):
         IndexModel([("listed", ASCENDING), ("point", GEOSPHERE), *_ORDER]),
         IndexModel([("hosts.id", ASCENDING), *_ORDER]),
         IndexModel([("created_by", ASCENDING)]),
+        IndexModel([("due_at", ASCENDING)]),
     ]
 
     def find(self, event: str) -> Event | None:
@@ -151,6 +152,12 @@ class Events(Repository):
         """All events that a person scheduled."""
         return [_known(document) for document in self.documents.find({"created_by": person}, session=self.session)]
 
+    def due(self, now: datetime, most: int) -> list[str]:
+        """The ids of at most so many events whose reminder is due, the longest due first."""
+        which = {"due_at": {"$lte": now}}
+        found = self.documents.find(which, {"_id": 1}, session=self.session).sort("due_at").limit(most)
+        return [document["_id"] for document in found]
+
     def forget(self, person: str) -> None:
         """Have no event name a person."""
         hosted = {"$pull": {"hosts": {"id": person}}, "$inc": {"version": 1}}
@@ -200,7 +207,7 @@ def _document(event: Event) -> dict[str, Any]:
     document["hosts"] = [{"id": host.id, "handle": host.handle} for host in event.hosts]
     location = (event.venue or {}).get("location")
     point = location and {"type": "Point", "coordinates": [location["lon"], location["lat"]]}
-    return {**document, "schema": SCHEMA, "listed": event.listed, "point": point}
+    return {**document, "schema": SCHEMA, "listed": event.listed, "point": point, "due_at": event.due_at}
 
 
 def _event(document: dict[str, Any] | None) -> Event | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chassis.contract import contract_of
+from chassis.contract import contract_of, messages_of
 from events.service import Events
 
 
@@ -556,14 +556,28 @@ def test_the_contract_names_what_issue_and_api_promise() -> None:
         ("POST", "/v1/events/{event}/cancellation"),
         ("PUT", "/v1/events/{event}/rsvps/me"),
         ("GET", "/v1/events/{event}/rsvps"),
+        ("POST", "/v1/events/{event}/check-ins"),
+        ("GET", "/v1/events/{event}/icebreakers"),
+        ("GET", "/v1/events/{event}/calendar.ics"),
+        ("GET", "/v1/groups/{group}/calendar.ics"),
+        ("GET", "/v1/calendars/{file}"),
+        ("POST", "/v1/me/calendar"),
         ("GET", "/v1/me/events"),
         ("GET", "/v1/me/export/events"),
     } == routes
+    told = {message.type.removeprefix("events.").removesuffix(".v1") for message in messages_of(Events)}
+    assert told == {
+        "event.scheduled",
+        "event.changed",
+        "event.cancelled",
+        "event.due",
+        "rsvp.changed",
+        "rsvp.promoted",
+        "attendance.recorded",
+    }
 
 
 def test_examples_of_messages_are_what_their_schemas_accept() -> None:
-    from chassis.contract import messages_of
-
     for message in messages_of(Events):
         assert message.data().validate(message.example) == {}, message.type
 

@@ -1,0 +1,1 @@
+"""Reminders: telling that an event is a day or an hour away, once each."""
