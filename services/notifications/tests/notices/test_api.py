@@ -320,6 +320,17 @@ def test_that_a_notice_was_posted_is_published_without_its_words(world, kittens,
     }
 
 
+def test_nothing_is_published_about_those_who_have_erased_themselves(world, kittens, heard):
+    world.erased(world.ben)
+    world.advertised(kittens, world.ben)
+    world.requested(kittens, world.ben)
+    world.advertised(kittens, world.ben, world.dora)
+    [item] = world.inbox(world.dora)
+    wait_until(lambda: any(one["subject"] == item["id"] for one in heard()), what="notice.posted")
+    published = [one for one in heard() if world.ben.id in str(one)]
+    assert [one["data"]["kind"] for one in published] == ["member.joined"]  # before
+
+
 @pytest.mark.parametrize(
     ("tell", "audience"),
     [
