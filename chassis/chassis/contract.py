@@ -275,7 +275,8 @@ def _responses(plugin: MarshmallowPlugin, one: Endpoint) -> dict[str, Any]:
         success["headers"] = {"ETag": {"schema": {"type": "string"}, "description": "Made from its version"}}
     responses: dict[str, Any] = {str(one.status): success}
     for status, meaning in one.answers.items():
-        responses[str(status)] = {**success, "description": meaning}
+        # A 304 has no content (RFC 9110, section 15.4.5).
+        responses[str(status)] = {**(success if status != 304 else {}), "description": meaning}
     if one.method == "GET" and "headers" in success:
         responses["304"] = {"description": "Not changed"}
     for status, kinds in sorted(_refusals(one).items()):
