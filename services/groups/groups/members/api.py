@@ -7,7 +7,7 @@ from typing import Any
 
 from chassis.endpoints import ANYONE, SIGNED_IN, Answer, Call, endpoint
 from chassis.messages import Message
-from chassis.problems import NotAllowed, NotFound
+from chassis.problems import NotAllowed
 from chassis.schemas import Page
 from groups.groups.api import archive
 from groups.groups.model import MODERATOR, ORGANIZER, Group, Viewer, check_role, check_visible, next_version
@@ -116,15 +116,19 @@ class MembersApi:
         problems=(model.LastOrganizer,),
     )
     def remove_member(self, call: Call, group: str, handle: str, query: dict[str, Any]) -> None:
-        """Leave a group (as `me`), or remove, ban or decline somebody (for organizers and moderators)."""
+        """Leave a group (as `me`), or remove, decline or ban somebody, or lift a ban (for organizers and moderators).
+
+        `ban=true` bans also who is not in the group; `ban=false` lifts the ban of who is banned, so that they may join
+        again. Without it, somebody who waits is declined, and a member removed.
+        """
         with self.store.transaction(call) as tx:
-            seen, person, membership = self._member(tx, call, group, handle)
-            if person.id == call.caller.id:
-                self._leave(tx, seen, person, membership)
-            elif membership.status == model.PENDING and not query["ban"]:
-                self._decline(tx, call, seen, person, membership)
+            seen, person, found = self._person(tx, call, group, handle)
+            if person.id != call.caller.id and query["ban"]:
+                self._ban(tx, call, seen, person, found, query.get("reason"))
+            elif found is not None and found.status == model.BANNED and query["ban"] is False:
+                tx.members.save(model.lift_ban(seen, found, query.get("reason"), call.now))
             else:
-                self._remove(tx, call, seen, person, membership, query)
+                self._take_out(tx, call, seen, person, model.check_in(found, call.caller.id == person.id), query)
 
     @endpoint("GET", "/v1/me/groups", query=MyGroupsQuery, returns=MyGroupsPage, access=SIGNED_IN)
     def list_my_groups(self, call: Call, query: dict[str, Any]) -> Page:
@@ -141,15 +145,28 @@ class MembersApi:
 
     def _member(self, tx: Any, call: Call, group: str, handle: str) -> tuple[Group, Person, model.Membership]:
         """The group, the person with this handle (or `me`) and their membership. Raises NotFound, NotAllowed."""
+        seen, person, found = self._person(tx, call, group, handle)
+        return seen, person, model.check_in(found, person.id == call.caller.id)
+
+    def _person(self, tx: Any, call: Call, group: str, handle: str) -> tuple[Group, Person, model.Membership | None]:
+        """Like `_member`, whatever the person is or was in the group."""
         seen = check_visible(tx.groups.hold(group, call.caller.id))
         mine = handle in (ME, call.caller.handle)
         if not mine:
             check_role(seen, ORGANIZER, MODERATOR)
         person = tx.people.get(call.caller.id) if mine else tx.people.by_handle(handle)
-        membership = tx.members.find(seen.id, person.id)
-        if membership is None or membership.status not in (model.ACTIVE, model.PENDING):
-            raise NotFound("You are not in this group." if mine else "Nobody with this handle is in the group.")
-        return seen, person, membership
+        return seen, person, tx.members.find(seen.id, person.id)
+
+    def _take_out(
+        self, tx: Any, call: Call, group: Group, person: Person, membership: model.Membership, query: dict[str, Any]
+    ) -> None:
+        """Have somebody who is in the group, or waits, be out of it."""
+        if person.id == call.caller.id:
+            self._leave(tx, group, person, membership)
+        elif membership.status == model.PENDING:
+            self._decline(tx, call, group, person, membership)
+        else:
+            self._remove(tx, call, group, person, membership, query.get("reason"))
 
     def _leave(self, tx: Any, group: Group, person: Person, membership: model.Membership) -> None:
         tx.members.remove(membership)
@@ -168,15 +185,29 @@ class MembersApi:
         tx.publish(JoinDeclined(content, subject=after.id, sequence=after.version, audience="group"))
 
     def _remove(
-        self, tx: Any, call: Call, group: Group, person: Person, before: model.Membership, query: dict[str, Any]
+        self, tx: Any, call: Call, group: Group, person: Person, before: model.Membership, reason: str | None
     ) -> None:
-        model.check_may_remove(group, before)
-        ended = model.end(before, query["ban"], query.get("reason"), call.now)
-        after = model.counting(group, person, before, ended)
-        tx.members.save(ended)
+        removed = model.remove(group, before, reason, call.now)
+        after = model.counting(group, person, before, removed)
+        tx.members.save(removed)
         tx.groups.save(after)
-        kind = MemberBanned if query["ban"] else MemberRemoved
-        tx.publish(Passage(after, person, before.role, call.caller.reference()).as_(kind))
+        tx.publish(Passage(after, person, before.role, call.caller.reference()).as_(MemberRemoved))
+
+    def _ban(
+        self, tx: Any, call: Call, group: Group, person: Person, before: model.Membership | None, reason: str | None
+    ) -> None:
+        banned = model.ban(group, person.id, before, reason, call.now)
+        if banned is before:
+            return
+        # Held, so that nothing is written of somebody who erases themselves meanwhile.
+        tx.people.hold(person.id)
+        tx.members.save(banned)
+        if not model.is_told_of_ban(group, before):
+            return
+        after = model.counting(group, person, before, banned)
+        tx.groups.save(after)
+        role = before.role if before else banned.role
+        tx.publish(Passage(after, person, role, call.caller.reference()).as_(MemberBanned))
 
 
 def leave_all(tx: Any, person: Person) -> None:

@@ -61,7 +61,7 @@ class Membership:
     answer: str | None = None
     """What they said when they asked to join."""
     ended: dict[str, Any] | None = None
-    """When and why they were removed or banned: `{at, reason}`."""
+    """When and why they were removed or banned, or their ban was lifted: `{at, reason}`."""
 
     @property
     def id(self) -> str:
@@ -128,10 +128,43 @@ def check_may_remove(group: Group, membership: Membership) -> None:
     raise NotAllowed("Organizers may remove anybody, moderators those who are neither.")
 
 
-def end(membership: Membership, ban: bool, reason: str | None, now: datetime) -> Membership:
-    """The membership of somebody who was removed or banned."""
+def check_in(membership: Membership | None, mine: bool) -> Membership:
+    """The membership of somebody who is in the group, or waits. Raises NotFound for who is neither."""
+    if membership is None or membership.status not in (ACTIVE, PENDING):
+        raise NotFound("You are not in this group." if mine else "Nobody with this handle is in the group.")
+    return membership
+
+
+def remove(group: Group, membership: Membership, reason: str | None, now: datetime) -> Membership:
+    """The membership of a member whom the group's viewer removes. Raises NotAllowed."""
+    check_may_remove(group, membership)
+    return _ended(membership, REMOVED, reason, now)
+
+
+def ban(group: Group, person: str, before: Membership | None, reason: str | None, now: datetime) -> Membership:
+    """The membership of somebody whom the group's viewer bans, in the group or not; the same if they were banned already.
+
+    Raises NotAllowed.
+    """
+    before = before or Membership(group.id, person, MEMBER, REMOVED, now)
+    check_may_remove(group, before)
+    return before if before.status == BANNED else _ended(before, BANNED, reason, now)
+
+
+def lift_ban(group: Group, membership: Membership, reason: str | None, now: datetime) -> Membership:
+    """The membership of somebody who was banned, and whom the group's viewer lets join again. Raises NotAllowed."""
+    check_may_remove(group, membership)
+    return _ended(membership, REMOVED, reason, now)
+
+
+def is_told_of_ban(group: Group, before: Membership | None) -> bool:
+    """Whether a ban is told of: not where it would tell somebody of a private group that they have never been in."""
+    return before is not None or group.visibility != "private"
+
+
+def _ended(membership: Membership, status: str, reason: str | None, now: datetime) -> Membership:
     ended = {"at": now, "reason": reason}
-    return replace(membership, role=MEMBER, status=BANNED if ban else REMOVED, answer=None, ended=ended)
+    return replace(membership, role=MEMBER, status=status, answer=None, ended=ended)
 
 
 def counting(group: Group, person: Person, before: Membership | None, after: Membership | None) -> Group:

@@ -77,7 +77,13 @@ class MemberPatch(Schema):
 class RemovalQuery(Query):
     """How to remove somebody."""
 
-    ban = QueryFlag(load_default=False, metadata={"description": "They cannot join again."})
+    ban = QueryFlag(
+        load_default=None,
+        metadata={
+            "description": "`true`: they cannot join (again), whether they are in the group or not. `false`: who is "
+            "banned is not any more, and may join again."
+        },
+    )
     reason = Text(0, 500)
 
 

@@ -309,6 +309,58 @@ def test_who_is_banned_does_not_come_back(api, register, found, join, messages):
     assert [one["person"]["handle"] for one in banned] == [ben.handle]
 
 
+def test_a_ban_that_is_lifted_lets_them_join_again(api, register, found, join, messages):
+    ana, ben = register("ana"), register("ben")
+    group = found(ana)
+    join(group, ben)
+    path = f"/v1/groups/{group.id}/members/{ben.handle}"
+    api.delete(path + "?ban=true", as_=ana.caller)
+    # Who removes somebody a moment after another banned them lifts no ban.
+    assert api.delete(path, as_=ana.caller).problem == "not-found"
+    assert api.post(f"/v1/groups/{group.id}/members", as_=ben.caller).problem == "banned"
+    assert api.delete(path + "?ban=false", as_=ana.caller).status == 204
+    assert api.get(f"/v1/groups/{group.id}/members?status=banned", as_=ana.caller).json()["items"] == []
+    assert api.get(f"/v1/groups/{group.id}").json()["member_count"] == 1
+    join(group, ben)
+    assert api.get(f"/v1/groups/{group.id}").json()["member_count"] == 2
+    assert [one["sequence"] for one in messages(group.id, 5)] == ["1", "2", "3", "4", "5"]
+
+
+def test_only_organizers_and_moderators_lift_bans(api, register, found, join):
+    ana, ben, chris = (register(name) for name in ("ana", "ben", "chris"))
+    group = found(ana)
+    join(group, chris)
+    path = f"/v1/groups/{group.id}/members/{ben.handle}"
+    api.delete(path + "?ban=true", as_=ana.caller)
+    assert api.delete(path + "?ban=false", as_=chris.caller).problem == "not-allowed"
+    assert api.delete(path + "?ban=false", as_=ben.caller).problem == "not-allowed"
+    assert api.post(f"/v1/groups/{group.id}/members", as_=ben.caller).problem == "banned"
+
+
+def test_who_is_not_in_the_group_can_be_banned(api, register, found, messages):
+    ana, ben = register("ana"), register("ben")
+    group = found(ana)
+    path = f"/v1/groups/{group.id}/members/{ben.handle}?ban=true&reason=spam"
+    assert [api.delete(path, as_=ana.caller).status for _ in range(2)] == [204, 204]
+    told = messages(group.id, 3)[2]
+    assert (told["type"], told["data"]["role"]) == (PREFIX + "member.banned.v1", "member")
+    assert api.post(f"/v1/groups/{group.id}/members", as_=ben.caller).problem == "banned"
+    seen = api.get(f"/v1/groups/{group.id}").json()
+    assert (seen["member_count"], seen["version"]) == (1, 3)
+    nobody = f"/v1/groups/{group.id}/members/nobody_has_this?ban=true"
+    assert api.delete(nobody, as_=ana.caller).problem == "not-found"
+
+
+def test_who_is_banned_from_a_private_group_they_never_were_in_does_not_hear_of_it(api, register, found, messages):
+    ana, ben = register("ana"), register("ben")
+    group = found(ana, visibility="private")
+    assert api.delete(f"/v1/groups/{group.id}/members/{ben.handle}?ban=true", as_=ana.caller).status == 204
+    banned = api.get(f"/v1/groups/{group.id}/members?status=banned", as_=ana.caller).json()["items"]
+    assert [one["person"]["handle"] for one in banned] == [ben.handle]
+    api.patch(f"/v1/groups/{group.id}", {"summary": "x"}, as_=ana.caller)
+    assert [one["type"] for one in messages(group.id, 3)][2:] == [PREFIX + "group.updated.v1"]
+
+
 def test_moderators_remove_members_alone(api, register, found, join, promote):
     ana, ben, chris, dora = (register(name) for name in ("ana", "ben", "chris", "dora"))
     group = found(ana)

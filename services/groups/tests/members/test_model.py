@@ -129,7 +129,11 @@ def test_who_may_remove_whom(mine, theirs, may):
 
 @pytest.mark.parametrize(("ban", "status"), [(True, "banned"), (False, "removed")])
 def test_who_was_removed_is_nothing_in_the_group_any_more(ban, status):
-    ended = model.end(membership(role="organizer"), ban, "spam", LATER)
+    seen, before = group(viewer=Viewer("organizer", "active")), membership(role="organizer")
+    if ban:
+        ended = model.ban(seen, BEN.id, before, "spam", LATER)
+    else:
+        ended = model.remove(seen, before, "spam", LATER)
     assert (ended.status, ended.role, ended.ended) == (status, "member", {"at": LATER, "reason": "spam"})
 
 
