@@ -10,6 +10,9 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from chassis.store import Projection
 from events.icebreakers.model import Attendee
 
+ONE_BATCH = 2_500
+"""So many documents come at once, without asking for more."""
+
 NOTHING: dict[str, Any] = {"interests": [], "background": "", "icebreakers": False}
 """What is known of a person beside the name, where nothing is."""
 
@@ -44,7 +47,8 @@ class People(Projection):
     def open_to_meet(self, persons: Iterable[str]) -> list[Attendee]:
         """Those of these persons who opted in to icebreakers."""
         which = {"_id": {"$in": list(persons)}, "icebreakers": True}
-        return [_met(one) for one in self.documents.find(which, session=self.session)]
+        shown = {"handle": 1, "display_name": 1, "interests": 1, "background": 1}
+        return [_met(one) for one in self.documents.find(which, shown, session=self.session, batch_size=ONE_BATCH)]
 
     def met(self, person: str) -> Attendee | None:
         """A person as others may meet them."""

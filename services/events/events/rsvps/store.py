@@ -111,7 +111,8 @@ class Rsvps(Repository):
     def going(self, event: str, until: int, most: int) -> list[str]:
         """The ids of at most so many people who are going, and were at a version of the event; who came first, first."""
         which = {"event_id": event, "status": GOING, "place": {"$lte": until}}
-        found = self.documents.find(which, {"person_id": 1}, session=self.session).sort("place").limit(most)
+        shown = {"_id": 0, "person_id": 1}
+        found = self.documents.find(which, shown, session=self.session, batch_size=most).sort("place").limit(most)
         return [one["person_id"] for one in found]
 
     def note_positions(self, event: str, rsvps: Iterable[Rsvp]) -> None:
