@@ -18,6 +18,8 @@ from groups.invitations.api import InvitationsApi
 from groups.invitations.store import Invitations
 from groups.members.api import MembersApi
 from groups.members.store import Members
+from groups.moderation.api import ModerationApi
+from groups.moderation.store import Audit, Reports
 from groups.people.api import PeopleApi
 from groups.people.store import People
 from groups.search.api import SearchApi
@@ -43,6 +45,7 @@ class Groups(
     SearchApi,
     MembersApi,
     InvitationsApi,
+    ModerationApi,
     AsksApi,
     AttendancesApi,
     WatchesApi,
@@ -66,6 +69,8 @@ class Groups(
         listed_groups=ListedGroups,
         members=Members,
         invitations=Invitations,
+        reports=Reports,
+        audit=Audit,
         asks=Asks,
         offers=Offers,
         attendances=Attendances,

@@ -16,6 +16,7 @@ from groups.groups.model import found, next_version
 from groups.interests.model import Change
 from groups.invitations.model import Invitation
 from groups.members.model import Membership
+from groups.moderation.model import entry, report
 from groups.people.model import register
 from groups.search.model import Search, courses
 from groups.service import Groups
@@ -179,6 +180,17 @@ def calls(store):
     yield "invitations.count_uses", lambda: store.invitations.count_uses({"inv_1": 2})
     yield "invitations.of_group", lambda: store.invitations.of_group(group.id, NOW, ["inv_9"], 20)
     yield "invitations.remove", lambda: store.invitations.remove("inv_1", group.id)
+    reported = report(group.id, "person", person.id, person.id, "spam", NOW)
+    yield "reports.add", lambda: store.reports.add(reported)
+    yield "reports.save", lambda: store.reports.save(reported)
+    yield "reports.hold", lambda: store.reports.hold(reported.id)
+    yield "reports.of_group", lambda: store.reports.of_group(group.id, ["rep_9"], 20)
+    yield "reports.all_of", lambda: store.reports.all_of(person.id)
+    yield "reports.forget", lambda: store.reports.forget(person.id)
+    yield "audit.add", lambda: store.audit.add(entry(group.id, person.id, "group.founded", NOW))
+    yield "audit.of_group", lambda: store.audit.of_group(group.id, ["aud_9"], 20)
+    yield "audit.forget", lambda: store.audit.forget(person.id)
+    yield "offers.find", lambda: store.offers.find("ofr_1")
     yield "asks.add", lambda: store.asks.add(ask)
     yield "asks.save", lambda: store.asks.save(ask)
     yield "asks.find", lambda: store.asks.find(ask.id)

@@ -88,6 +88,11 @@ class Offers(Repository):
         """Keep a new offer."""
         self.documents.insert_one(_document(offer), session=self.session)
 
+    def find(self, identifier: str) -> Offer | None:
+        """The offer with this id."""
+        found = self.documents.find_one({"_id": identifier}, session=self.session)
+        return _offer(found) if found else None
+
     def of_ask(self, ask: str, after: list[str] | None, limit: int) -> list[Offer]:
         """The offers to an ask, the oldest first, from after a place (an id) on."""
         found = self.documents.find({"$and": [{"ask": ask}, beyond(OLDEST_FIRST, after)]}, session=self.session)

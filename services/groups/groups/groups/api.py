@@ -12,6 +12,7 @@ from groups.groups.store import SlugTaken
 from groups.members.model import found_membership
 from groups.members.schemas import MemberJoined, Passage
 from groups.merge_patch import patched
+from groups.moderation.audit import note
 
 _WHOLE = NewGroup()
 
@@ -56,6 +57,7 @@ class GroupsApi:
                 after = model.next_version(after)
             tx.publish(_updated(after, changed, after.audience))
             tx.groups.save(after)
+            note(tx, call, after.id, "group.changed", changed=changed)
             tx.interest_changes.note("groups", _counted(before), _counted(after))
             tx.service_changes.note(after.id, _counted(before), _counted(after), call.now)
         return after
@@ -69,6 +71,7 @@ class GroupsApi:
             call.expect_version(before.version)
             if not before.archived:
                 archive(tx, before)
+                note(tx, call, before.id, "group.archived")
 
     def _found(self, call: Call, body: dict[str, Any], slug: str) -> Answer:
         with self.store.transaction(call) as tx:
@@ -77,6 +80,7 @@ class GroupsApi:
             group = model.next_version(founded)
             tx.groups.add(group)
             tx.members.save(found_membership(group, founder.id, call.now))
+            note(tx, call, group.id, "group.founded")
             tx.interest_changes.note("groups", [], _counted(group))
             tx.service_changes.note(group.id, [], _counted(group), call.now)
             tx.publish(

@@ -12,6 +12,7 @@ from groups.groups.model import AlreadyArchived, check_visible
 from groups.invitations import model
 from groups.invitations.codes import code_of, new_code
 from groups.invitations.schemas import InvitationsPage, InvitationsQuery, InvitationView, NewInvitation
+from groups.moderation.audit import note
 from groups.sessions.model import hash_of
 
 
@@ -39,6 +40,7 @@ class InvitationsApi:
             seen = check_visible(tx.groups.seen_by(group, call.caller.id))
             invitation = model.invite(seen, identifier, hash_of(code), body, call.now)
             tx.invitations.add(invitation)
+            note(tx, call, seen.id, "invitation.made", invitation=identifier)
         return {**asdict(invitation), "code": code}
 
     @endpoint(
@@ -62,3 +64,4 @@ class InvitationsApi:
             model.check_may_invite(seen)
             if not tx.invitations.remove(invitation, seen.id):
                 raise model.NoSuchInvitation()
+            note(tx, call, seen.id, "invitation.revoked", invitation=invitation)

@@ -31,6 +31,7 @@ from groups.members.schemas import (
     Passage,
     RemovalQuery,
 )
+from groups.moderation.audit import note, note_of_itself
 from groups.paging import moment
 from groups.people.model import Person
 
@@ -105,6 +106,10 @@ class MembersApi:
                 tx.members.save(after)
                 tx.groups.save(counted)
                 tx.publish(Passage(counted, person, after.role, call.caller.reference()).as_(kind))
+                if "status" in body:
+                    note(tx, call, seen.id, "member.approved", person.id)
+                else:
+                    note(tx, call, seen.id, "member.role_changed", person.id, role=after.role)
         return _view(after, person.reference)
 
     @endpoint(
@@ -127,6 +132,7 @@ class MembersApi:
                 self._ban(tx, call, seen, person, found, query.get("reason"))
             elif found is not None and found.status == model.BANNED and query["ban"] is False:
                 tx.members.save(model.lift_ban(seen, found, query.get("reason"), call.now))
+                note(tx, call, seen.id, "member.unbanned", person.id, query.get("reason"))
             else:
                 self._take_out(tx, call, seen, person, model.check_in(found, call.caller.id == person.id), query)
 
@@ -165,6 +171,7 @@ class MembersApi:
             self._leave(tx, group, person, membership)
         elif membership.status == model.PENDING:
             self._decline(tx, call, group, person, membership)
+            note(tx, call, group.id, "member.declined", person.id, query.get("reason"))
         else:
             self._remove(tx, call, group, person, membership, query.get("reason"))
 
@@ -192,6 +199,7 @@ class MembersApi:
         tx.members.save(removed)
         tx.groups.save(after)
         tx.publish(Passage(after, person, before.role, call.caller.reference()).as_(MemberRemoved))
+        note(tx, call, group.id, "member.removed", person.id, reason)
 
     def _ban(
         self, tx: Any, call: Call, group: Group, person: Person, before: model.Membership | None, reason: str | None
@@ -202,6 +210,7 @@ class MembersApi:
         # Held, so that nothing is written of somebody who erases themselves meanwhile.
         tx.people.hold(person.id)
         tx.members.save(banned)
+        note(tx, call, group.id, "member.banned", person.id, reason)
         if not model.is_told_of_ban(group, before):
             return
         after = model.counting(group, person, before, banned)
@@ -224,6 +233,7 @@ def leave_all(tx: Any, person: Person) -> None:
             heir = model.successor(tx.members.of_group(group.id, model.ACTIVE, None, None, 1))
             if heir is None:
                 archive(tx, group)
+                note_of_itself(tx, group.id, "group.archived")
                 continue
             group = _promote(tx, group, heir)
         tx.groups.save(group)
@@ -235,6 +245,7 @@ def _promote(tx: Any, group: Group, heir: model.Membership) -> Group:
     after = model.counting(group, person, heir, organizer)
     tx.members.save(organizer)
     tx.publish(Passage(after, person, ORGANIZER).as_(MemberRoleChanged))
+    note_of_itself(tx, group.id, "member.role_changed", heir.person, role=ORGANIZER)
     return after
 
 

@@ -88,6 +88,8 @@ class PeopleApi:
             tx.asks.forget(person.id)
             tx.offers.forget(person.id)
             tx.attendances.forget(person.id)
+            tx.reports.forget(person.id)
+            tx.audit.forget(person.id)
             forget_watches(tx, person.id)
             tx.interest_changes.note("people", person.interests, [])
             content = {"person_id": person.id, "handle": person.handle}
@@ -108,6 +110,7 @@ class PeopleApi:
             "asks": self.store.asks.all_of(person.id),
             "offers": self.store.offers.all_of(person.id),
             "attendances": self.store.attendances.all_of(person.id),
+            "reports": self.store.reports.all_of(person.id),
             "watches": [(watch, told.get(watch.id, [])) for watch in watches],
         }
 

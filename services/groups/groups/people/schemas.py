@@ -12,6 +12,7 @@ from chassis.messages import Message
 from chassis.schemas import Flag, Schema, Text, Time
 from chassis.vocabulary import EventRef, Interests, Place
 from groups.merge_patch import patch_of
+from groups.moderation.schemas import HeldReport
 from groups.watches.schemas import HeldWatch
 
 TIME_ZONES = available_timezones()
@@ -181,6 +182,7 @@ class Export(Schema):
     asks = fields.List(fields.Nested(HeldAsk), required=True)
     offers = fields.List(fields.Nested(HeldOffer), required=True)
     attendances = fields.List(fields.Nested(HeldAttendance), required=True)
+    reports = fields.List(fields.Nested(HeldReport), required=True)
     watches = fields.List(fields.Nested(HeldWatch), required=True)
 
 

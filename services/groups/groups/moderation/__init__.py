@@ -1,0 +1,1 @@
+"""Moderation: what people report, and who did what in a group."""
