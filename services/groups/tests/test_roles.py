@@ -204,3 +204,25 @@ def test_a_group_of_the_same_name_does_not_tell_of_a_private_one(api, people, fo
     found(register("ana"), name=name, visibility="private")
     first = found(eve, name=name)
     assert first.slug == name.lower().replace(" ", "-")
+
+
+def test_nothing_that_happens_in_a_private_group_is_for_the_public(api, people, staged, messages):
+    stage = staged("private")
+    path = f"/v1/groups/{stage.group}"
+    code = api.post(f"{path}/invitations", {}, as_=people.organizer).json()["code"]
+    assert api.post(f"{path}/members", {"invitation": code}, as_=people.stranger).status == 201
+    assert api.delete(f"{path}/members/{people.stranger.handle}", as_=people.moderator).status == 204
+    assert api.delete(f"{path}/members/{people.pending.handle}", as_=people.moderator).status == 204
+    assert api.post(f"/v1/asks/{stage.ask}/offers", {"body": "I can."}, as_=people.member).status == 201
+    told = [*messages(stage.group, 14), *messages(stage.ask, 2)]
+    assert {one["audience"] for one in told} == {"group"}
+
+
+def test_a_private_group_serves_no_demand_that_others_see(api, register, found):
+    interests = [f"demand {next(_numbers)}", "b"]
+    found(register("ana"), visibility="private", interests=interests)
+    eve = register("eve")
+    assert api.post("/v1/watches", {"interests": interests}, as_=eve.caller).json()["watchers"] == 1
+    (wanted,) = api.get("/v1/demand", params={"interest": interests}).json()["items"]
+    assert (sorted(wanted["interests"]), wanted["watchers"]) == (sorted(interests), 1)
+    assert api.get("/v1/groups", params={"interest": interests}).json()["nobody_yet"]["watchers"] == 1
