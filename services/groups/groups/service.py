@@ -22,6 +22,8 @@ from groups.moderation.api import ModerationApi
 from groups.moderation.store import Audit, Reports
 from groups.people.api import PeopleApi
 from groups.people.store import People
+from groups.promotions.api import PromotionsApi
+from groups.promotions.store import Audiences, PromotionChunks, Promotions
 from groups.search.api import SearchApi
 from groups.search.store import ListedGroups
 from groups.sessions.api import SessionsApi
@@ -48,6 +50,7 @@ class Groups(
     ModerationApi,
     AsksApi,
     AttendancesApi,
+    PromotionsApi,
     WatchesApi,
     DemandApi,
     SuggestionsApi,
@@ -74,6 +77,9 @@ class Groups(
         asks=Asks,
         offers=Offers,
         attendances=Attendances,
+        promotions=Promotions,
+        promotion_chunks=PromotionChunks,
+        audiences=Audiences,
         watches=Watches,
         matched_groups=MatchedGroups,
         matches=Matches,

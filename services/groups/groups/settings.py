@@ -42,6 +42,13 @@ class GroupsSettings(ServiceSettings):
         help="After how many days a session ends that nobody refreshed",
         validate=Range(1, 3650),
     )
+    promotion_reach: int = setting(
+        "int",
+        "CG_PROMOTION_REACH",
+        150_000,
+        help="How many people a promotion reaches at most: those who share most of the group's interests",
+        validate=Range(1, 1_000_000),
+    )
     demand_levels: list[int] = setting(
         "list",
         "CG_DEMAND_LEVELS",

@@ -18,6 +18,7 @@ from groups.invitations.model import Invitation
 from groups.members.model import Membership
 from groups.moderation.model import entry, report
 from groups.people.model import register
+from groups.promotions.model import promote
 from groups.search.model import Search, courses
 from groups.service import Groups
 from groups.sessions.model import begin, refresh_token_of
@@ -26,6 +27,7 @@ from groups.tokens.model import make
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
 READING = ("find", "aggregate", "findAndModify", "update", "delete")
 SORTED_IN_MEMORY = {
+    "of": "how many interests are shared has to be computed",
     "find ranked": "how many interests are shared has to be computed",
     "find nearest": "what stands within one metre",
     "find by size": "what shares several interests, in another order than best",
@@ -207,6 +209,25 @@ def calls(store):
     yield "attendances.count", lambda: store.attendances.count(group.id, person.id, 3)
     yield "attendances.all_of", lambda: store.attendances.all_of(person.id)
     yield "attendances.forget", lambda: store.attendances.forget(person.id)
+    promotion = promote(group, person.id, "Come!", NOW)
+    yield "promotions.add", lambda: store.promotions.add(promotion)
+    yield "promotions.save", lambda: store.promotions.save(promotion)
+    yield "promotions.find", lambda: store.promotions.find(promotion.id)
+    yield "promotions.last_of", lambda: store.promotions.last_of(group.id)
+    yield "promotions.all_of", lambda: store.promotions.all_of(person.id)
+    yield "promotions.forget", lambda: store.promotions.forget(person.id)
+    yield "promotion_chunks.add", lambda: store.promotion_chunks.add(promotion, 0, [person.id])
+    yield "promotion_chunks.take", lambda: store.promotion_chunks.take(promotion)
+    yield "promotion_chunks.drop", lambda: store.promotion_chunks.drop(promotion)
+    nowhere = {**group.place, "location": None}
+    for scope in ("local", "regional", "national", "virtual"):
+        for place in (group.place, nowhere):
+            promoted = replace(group, scope=scope, place=place)
+            yield "audiences.of", lambda promoted=promoted: list(store.audiences.of(promoted))
+    yield "audiences.still", lambda: store.audiences.still([person.id])
+    yield "audiences.claim", lambda: store.audiences.claim([person.id], NOW)
+    yield "audiences.promoted_at", lambda: store.audiences.promoted_at(person.id)
+    yield "members.known", lambda: store.members.known(group.id, [person.id])
     yield "people.ids_of", lambda: store.people.ids_of([person.handle])
     yield "watches.watchers", lambda: store.watches.watchers(["kittens", "bacon"])
     for search, course in searches():

@@ -50,6 +50,7 @@ def test_the_contract_has_what_the_api_promises_of_this_service(contract):
         "PATCH /v1/reports/{report}",
         "GET /v1/groups/{group}/audit",
         "POST /v1/groups/{group}/asks",
+        "POST /v1/groups/{group}/promotions",
         "GET /v1/groups/{group}/asks",
         "GET /v1/asks/{ask}",
         "PATCH /v1/asks/{ask}",
@@ -103,6 +104,7 @@ def test_the_service_publishes_what_the_catalogue_has_of_people_groups_and_membe
         "groups.person.erased.v1",
         "groups.person.registered.v1",
         "groups.person.updated.v1",
+        "groups.promotion.sent.v1",
     ]
 
 

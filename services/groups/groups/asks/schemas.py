@@ -20,7 +20,7 @@ class NewAsk(Schema):
 
     title = Text(3, 120, required=True)
     body = Text(0, 5000, lines=True, load_default="", metadata={"description": "Markdown"})
-    kind = fields.String(required=True, validate=validate.OneOf(KINDS))
+    kind = fields.String(load_default="other", validate=validate.OneOf(KINDS))
 
 
 class AskPatch(Schema):

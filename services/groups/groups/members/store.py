@@ -53,6 +53,11 @@ class Members(Repository):
         found = self.documents.find({"_id": {"$in": [f"{group}:{one}" for one in persons]}}, session=self.session)
         return {one["person"]: _membership(one) for one in found}
 
+    def known(self, group: str, persons: Iterable[str]) -> set[str]:
+        """Which of these people are in a group, wait for it, or were removed or banned."""
+        wanted = {"_id": {"$in": [f"{group}:{one}" for one in persons]}}
+        return {one["person"] for one in self.documents.find(wanted, {"person": 1}, session=self.session)}
+
     def viewers(self, groups: Iterable[str], person: str) -> dict[str, Viewer]:
         """What a person is in each of these groups, by group."""
         keys = [f"{group}:{person}" for group in groups]

@@ -88,6 +88,7 @@ class PeopleApi:
             tx.asks.forget(person.id)
             tx.offers.forget(person.id)
             tx.attendances.forget(person.id)
+            tx.promotions.forget(person.id)
             tx.reports.forget(person.id)
             tx.audit.forget(person.id)
             forget_watches(tx, person.id)
@@ -110,6 +111,8 @@ class PeopleApi:
             "asks": self.store.asks.all_of(person.id),
             "offers": self.store.offers.all_of(person.id),
             "attendances": self.store.attendances.all_of(person.id),
+            "promotions": self.store.promotions.all_of(person.id),
+            "promoted_at": self.store.audiences.promoted_at(person.id),
             "reports": self.store.reports.all_of(person.id),
             "watches": [(watch, told.get(watch.id, [])) for watch in watches],
         }

@@ -165,6 +165,15 @@ class HeldOffer(Schema):
     created_at = Time(required=True)
 
 
+class HeldPromotion(Schema):
+    """A promotion by the person."""
+
+    id = fields.String(required=True)
+    group = fields.String(required=True)
+    text = fields.String(required=True)
+    at = Time(required=True)
+
+
 class HeldAttendance(Schema):
     """An event that the person came to."""
 
@@ -182,6 +191,8 @@ class Export(Schema):
     asks = fields.List(fields.Nested(HeldAsk), required=True)
     offers = fields.List(fields.Nested(HeldOffer), required=True)
     attendances = fields.List(fields.Nested(HeldAttendance), required=True)
+    promotions = fields.List(fields.Nested(HeldPromotion), required=True)
+    promoted_at = Time(required=True, allow_none=True, metadata={"description": "When they received a promotion last"})
     reports = fields.List(fields.Nested(HeldReport), required=True)
     watches = fields.List(fields.Nested(HeldWatch), required=True)
 

@@ -99,6 +99,9 @@ class People(Repository):
 
 def _document(person: Person) -> dict[str, Any]:
     document = asdict(person)
+    location = person.place and person.place.get("location")
+    # None is in no index of places.
+    document["at"] = location and {"type": "Point", "coordinates": [location["lon"], location["lat"]]}
     return {"_id": document.pop("id"), "schema": 1, **document}
 
 
