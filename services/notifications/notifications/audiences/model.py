@@ -81,6 +81,11 @@ class Standing:
         return self.entered > self.left
 
     @property
+    def ever(self) -> bool:
+        """Whether the person has ever been in it."""
+        return self.entered > NEVER
+
+    @property
     def is_group(self) -> bool:
         """Whether this is about a group, not an event."""
         return self.to == self.group

@@ -56,9 +56,13 @@ class NoticesApi:
 
     @subscribe("groups.member.banned.v1", data=MemberChangedData)
     def tell_banned(self, message: Received) -> None:
-        """Tell the person that they cannot be a member."""
-        data = message.data
-        self._post(message, model.member_banned(data["group"], data["person"], data["by"], message.time))
+        """Tell the person that they cannot be a member, unless that would tell them of a group that is not for all to see."""
+        data, group = message.data, message.data["group"]["id"]
+        if message.audience == "public" or self.store.standings.get(data["person"], group, group).ever:
+            banned = model.member_banned(data["group"], data["person"], data["by"], message.time)
+        else:
+            banned = None
+        self._post(message, banned)
 
     @subscribe("groups.member.role_changed.v1", data=MemberChangedData)
     def tell_role_changed(self, message: Received) -> None:

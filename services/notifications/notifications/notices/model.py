@@ -171,7 +171,7 @@ def member_removed(group: Named, person: str, by: Named | None, at: datetime) ->
 
 def member_banned(group: Named, person: str, by: Named | None, at: datetime) -> Notice | None:
     """What a person hears when somebody else banned them from the group, whether they had been a member or not."""
-    title = f"You cannot take part in {group['name']} any more"
+    title = f"You cannot take part in {group['name']}"
     body = "Those who look after the group have decided that you cannot be a member."
     return _to_person(MEMBER_BANNED, person, title, body, group, by, at)
 

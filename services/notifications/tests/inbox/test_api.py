@@ -79,7 +79,7 @@ def test_who_left_sees_no_more_what_the_group_was_told_and_who_comes_back_begins
     [
         ("left", []),
         ("removed", ["You are no longer a member of Kittens and Bacon"]),
-        ("banned", ["You cannot take part in Kittens and Bacon any more"]),
+        ("banned", ["You cannot take part in Kittens and Bacon"]),
     ],
 )
 def test_who_is_out_of_a_private_group_sees_nothing_that_concerns_it_but_that_they_were_removed(world, what, told):
