@@ -1,6 +1,8 @@
 # Everything one does with Common Ground, on one machine. `make help` lists it.
 SHELL := /bin/sh
 PYTHON ?= python3
+# Tests mostly wait, so more of them at once than there are cores; each worker has a RabbitMQ and a MongoDB of its own.
+WORKERS ?= 3
 .DEFAULT_GOAL := help
 .PHONY: help up story status logs env down clean check test bench format lock
 
@@ -51,7 +53,7 @@ check:  ## format, lint, types, import rules, locks
 test:  ## all tests, on a RabbitMQ and a MongoDB of their own
 	@PYTHON=$(PYTHON) deploy/local/venv.sh dev
 	@$(local) provide
-	$(bin)/pytest $(TESTS)
+	$(bin)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 bench:  ## measure, each figure beside its limit or a peer in the same run
 	@PYTHON=$(PYTHON) deploy/local/venv.sh bench
