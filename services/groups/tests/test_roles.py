@@ -51,8 +51,11 @@ IN_GROUP = {
 }
 """What is sent, and the status for each of WHO, where the group is public and takes members by approval."""
 
-UNLISTED = {"GET /v1/groups/{group}/members": (403, 403, 403, 403, 200, 200, 200)}
-"""Where it differs for an unlisted group."""
+NOT_LISTED = {
+    "GET /v1/groups/{group}/members": (403, 403, 403, 403, 200, 200, 200),
+    "POST /v1/groups/{group}/promotions": (401, 403, 403, 403, 403, 403, 409),
+}
+"""Where it differs for a group that is not public. To those outside a private one, there is no group at all."""
 
 ELSEWHERE = {
     "POST /v1/people": ({}, 422, 422),
@@ -144,7 +147,7 @@ def staged(api, people):
 
 def expected(route, visibility):
     """The status that each of WHO gets of an endpoint about a group."""
-    statuses = UNLISTED.get(route, IN_GROUP[route][1]) if visibility == "unlisted" else IN_GROUP[route][1]
+    statuses = IN_GROUP[route][1] if visibility == "public" else NOT_LISTED.get(route, IN_GROUP[route][1])
     if visibility != "private":
         return statuses
     nobody = 401 if ROUTES[route]["access"] != "anyone" else 404
