@@ -23,6 +23,7 @@ from groups.search.model import Search, courses
 from groups.service import Groups
 from groups.sessions.model import begin, refresh_token_of
 from groups.tokens.model import make
+from groups.watches.model import aspect_of, home_of, watch
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
 READING = ("find", "aggregate", "findAndModify", "update", "delete")
@@ -31,6 +32,8 @@ SORTED_IN_MEMORY = {
     "find ranked": "how many interests are shared has to be computed",
     "find nearest": "what stands within one metre",
     "find by size": "what shares several interests, in another order than best",
+    "most_wanted_near": "how many people watch near there has to be counted",
+    "groups_of_others": "how many of some people are in each group has to be counted",
 }
 
 
@@ -79,7 +82,12 @@ def fill(store):
         group = replace(found(fields, f"group-{n}", person.handle, NOW), member_count=n, viewer=None)
         store.groups.add(group)
         store.members.save(Membership(group.id, person.id, "organizer", "active", NOW))
-        store.watches.documents.insert_one({"_id": f"wch_{n}", "set": f"bacon\nkittens{n}", "person": person.id})
+        made = watch(person, {"interests": ["bacon", f"kittens{n}"], "near": {"lat": 38 + n / 300, "lon": -77.0}}, NOW)
+        store.watches.add(made)
+        store.demand.add(made.interests)
+        store.matches.add([made.id], group.id)
+        store.matched_groups.save(group.id, 1, aspect_of(group))
+        store.service_changes.note(group.id, [], ["kittens"], NOW)
         store.interest_changes.note("people", [], [f"i{n}"])
         store.interests.add_up([Change("", "people", [f"i{n}"])])
 
@@ -229,13 +237,56 @@ def calls(store):
     yield "audiences.promoted_at", lambda: store.audiences.promoted_at(person.id)
     yield "members.known", lambda: store.members.known(group.id, [person.id])
     yield "people.ids_of", lambda: store.people.ids_of([person.handle])
-    yield "watches.watchers", lambda: store.watches.watchers(["kittens", "bacon"])
+    yield from calls_about_watches(store, person, group)
     for search, course in searches():
         first = store.listed_groups.find(search, course, None, 3)
         for place in (None, *(place for _, place in first[-1:])):
             run = SimpleNamespace(search=search, course=course, place=place)
             name = "listed_groups." + name_of(search, course)
             yield name, lambda run=run: store.listed_groups.find(run.search, run.course, run.place, 3)
+
+
+def calls_about_watches(store, person, group):
+    made = watch(person, {"interests": ["kittens", "bacon"]}, NOW)
+    wanted, sets = ["bacon", "kittens7"], ["bacon\nkittens7", "bacon\nkittens8"]
+    place = (sets[0], person.id, "wch_1")
+    yield "watches.add", lambda: store.watches.add(made)
+    yield "watches.of", lambda: store.watches.of(person.id, "wch_z", 20)
+    yield "watches.count", lambda: store.watches.count(person.id)
+    yield "watches.watches_for", lambda: store.watches.watches_for(sets[0], person.id)
+    yield "watches.people_for", lambda: store.watches.people_for(sets[0], "psn_", 20)
+    yield "watches.of_sets", lambda: store.watches.of_sets(sets, None, 20)
+    yield "watches.of_sets", lambda: store.watches.of_sets(sets, place, 20)
+    yield "watches.hold", lambda: store.watches.hold([made.id])
+    yield "watches.move", lambda: store.watches.move(person.id, home_of(person.place))
+    yield "watches.take", lambda: store.watches.take(made.id, person.id)
+    yield "watches.remove_all", lambda: store.watches.remove_all(person.id)
+    yield "matched_groups.find", lambda: store.matched_groups.find(group.id)
+    yield "matched_groups.save", lambda: store.matched_groups.save(group.id, 2, None)
+    yield "matches.told", lambda: store.matches.told([made.id], group.id)
+    yield "matches.add", lambda: store.matches.add([made.id], group.id)
+    yield "matches.groups_of", lambda: store.matches.groups_of([made.id])
+    yield "matches.remove", lambda: store.matches.remove([made.id])
+    yield "demand.add", lambda: store.demand.add(wanted)
+    yield "demand.hold", lambda: store.demand.hold(wanted)
+    yield "demand.note_told", lambda: store.demand.note_told(store.demand.hold(wanted), 3)
+    yield "demand.watchers", lambda: store.demand.watchers(sets)
+    yield "demand.sets_within", lambda: store.demand.sets_within([*wanted, "tea"])
+    yield "demand.serve", lambda: store.demand.serve(group.id, [*wanted, "tea"])
+    yield "demand.served_by", lambda: store.demand.served_by(group.id)
+    yield "demand.pass_on", lambda: store.demand.pass_on(sets[0], None)
+    for interests in (["kittens"], ["kittens", "bacon"], ["i1", "kittens", "bacon"]):
+        yield "demand.group_for", lambda interests=interests: store.demand.group_for(interests)
+    for interests in ([], ["bacon"], ["bacon", "kittens9"]):
+        for after in (None, (1, sets[0])):
+            way = (interests, after, 20)
+            yield "demand.most_wanted", lambda way=way: store.demand.most_wanted(*way)
+            yield "demand.most_wanted_near", lambda way=way: store.demand.most_wanted_near((38.1, -77.0), 20, *way)
+    yield "demand.leave", lambda: store.demand.leave(sets)
+    yield "service_changes.due", lambda: store.service_changes.due(NOW)
+    yield "service_changes.note", lambda: store.service_changes.note(group.id, [], ["kittens"], NOW)
+    yield "service_changes.remove", lambda: store.service_changes.remove(["chg_1"])
+    yield "companions.groups_of_others", lambda: store.companions.groups_of_others([group.id], "psn_1", 20)
 
 
 def together(store, *sight):

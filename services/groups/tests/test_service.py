@@ -25,6 +25,11 @@ def test_the_contract_has_what_the_api_promises_of_this_service(contract):
         "DELETE /v1/me",
         "GET /v1/me/export",
         "GET /v1/me/groups",
+        "GET /v1/me/suggestions",
+        "POST /v1/watches",
+        "GET /v1/watches",
+        "DELETE /v1/watches/{watch}",
+        "GET /v1/demand",
         "PUT /v1/me/password",
         "POST /v1/sessions",
         "POST /v1/sessions/refresh",
@@ -65,6 +70,7 @@ def test_the_contract_has_what_the_api_promises_of_this_service(contract):
         "POST /v1/sessions/refresh",
         "GET /v1/people/{handle}",
         "GET /v1/interests",
+        "GET /v1/demand",
         "GET /v1/groups",
         "GET /v1/groups/{group}",
         "GET /v1/groups/{group}/members",
@@ -90,6 +96,7 @@ def test_the_service_publishes_what_the_catalogue_has_of_people_groups_and_membe
     assert [one.type for one in MESSAGES] == [
         "groups.ask.opened.v1",
         "groups.ask.resolved.v1",
+        "groups.demand.risen.v1",
         "groups.group.archived.v1",
         "groups.group.founded.v1",
         "groups.group.updated.v1",
@@ -105,6 +112,7 @@ def test_the_service_publishes_what_the_catalogue_has_of_people_groups_and_membe
         "groups.person.registered.v1",
         "groups.person.updated.v1",
         "groups.promotion.sent.v1",
+        "groups.watch.matched.v1",
     ]
 
 

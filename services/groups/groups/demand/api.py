@@ -18,7 +18,6 @@ from groups.demand.schemas import (
     NothingNeeded,
     RisenRead,
 )
-from groups.watches.model import set_of
 
 PEOPLE_AT_ONCE = 200
 """How many people one message names: 500 with long names would be more than the 64 KiB that every broker takes."""
@@ -62,13 +61,13 @@ class DemandApi:
     @subscribe("groups.demand.risen.v1", data=RisenRead)
     def tell_more_watchers(self, message: Received) -> None:
         """Go on telling those who watch for a set how many they are, where they are more than one message names."""
-        interests, last = message.data["interests"], message.data["people"][-1]["id"]
-        if not self.store.watches.people_for(set_of(interests), last, 1):
+        people = message.data["people"]
+        if len(people) < PEOPLE_AT_ONCE:
             return
         with self.store.transaction(message) as tx:
-            demand = tx.demand.hold(interests)
+            demand = tx.demand.hold(message.data["interests"])
             if demand is not None:
-                _tell(tx, demand, message.data["watchers"], last)
+                _tell(tx, demand, message.data["watchers"], people[-1]["id"])
 
 
 # -- counting, and telling

@@ -17,7 +17,11 @@ from groups.search.model import EARTH_KM
 from groups.watches.model import head_of, heads_within, set_of
 
 WANTED = (("watchers", DESCENDING), ("_id", ASCENDING))
+OF_ALL = [("served_by", ASCENDING), *WANTED]
+OF_INTEREST = [("served_by", ASCENDING), ("interests", ASCENDING), *WANTED]
 AT_ONCE = 200
+NOBODY = ""
+"""By whom a set is served that nobody serves: an index finds it in order, as it does not with null."""
 LONGEST_CALL = timedelta(seconds=10)
 """Longer than any call takes, so that what was begun before has ended after."""
 
@@ -34,8 +38,8 @@ class Demands(Repository):
     collection = "demand"
     indexes = (
         IndexModel([("head", ASCENDING), ("served_by", ASCENDING)]),
-        IndexModel([("served_by", ASCENDING), *WANTED]),
-        IndexModel([("served_by", ASCENDING), ("interests", ASCENDING), *WANTED]),
+        IndexModel(OF_ALL),
+        IndexModel(OF_INTEREST),
     )
 
     def add(self, interests: Iterable[str]) -> Demand:
@@ -44,7 +48,7 @@ class Demands(Repository):
         new = {"id": new_id("dmd"), "schema": 1, "interests": sorted(set(interests)), "head": head_of(interests)}
         found = self.documents.find_one_and_update(
             {"_id": wanted},
-            {"$inc": {"watchers": 1, "version": 1}, "$setOnInsert": {**new, "told": 0, "served_by": None}},
+            {"$inc": {"watchers": 1, "version": 1}, "$setOnInsert": {**new, "told": 0, "served_by": NOBODY}},
             upsert=True,
             return_document=ReturnDocument.AFTER,
             session=self.session,
@@ -83,7 +87,7 @@ class Demands(Repository):
 
     def serve(self, group: str, interests: Sequence[str]) -> None:
         """Note that a public group has these interests: it serves all sets within them that no other does."""
-        wanted = {**_within(interests), "served_by": None}
+        wanted = {**_within(interests), "served_by": NOBODY}
         self.documents.update_many(wanted, {"$set": {"served_by": group}}, session=self.session)
 
     def served_by(self, group: str) -> list[tuple[str, list[str]]]:
@@ -92,8 +96,8 @@ class Demands(Repository):
         return [(one["_id"], one["interests"]) for one in found]
 
     def pass_on(self, wanted: str, group: str | None) -> None:
-        """Note which group serves a set."""
-        self.documents.update_one({"_id": wanted}, {"$set": {"served_by": group}}, session=self.session)
+        """Note which group serves a set, or that none does."""
+        self.documents.update_one({"_id": wanted}, {"$set": {"served_by": group or NOBODY}}, session=self.session)
 
     def group_for(self, interests: Iterable[str]) -> str | None:
         """A public group that has all of these interests, or None."""
@@ -106,9 +110,10 @@ class Demands(Repository):
 
     def most_wanted(self, interests: Sequence[str], after: Place | None, limit: int) -> list[dict[str, Any]]:
         """Sets that no public group serves and that have all of these interests, most wanted first."""
-        wanted: dict[str, Any] = {"served_by": None, "watchers": {"$gt": 0}, **_with(interests)}
+        wanted: dict[str, Any] = {"served_by": NOBODY, "watchers": {"$gt": 0}, **_with(interests)}
         found = self.documents.find({"$and": [wanted, beyond(WANTED, after)]}, session=self.session)
-        return list(found.sort(list(WANTED)).limit(limit))
+        # Otherwise the database may collect by the choices of the place, and sort.
+        return list(found.sort(list(WANTED)).limit(limit).hint(OF_INTEREST if interests else OF_ALL))
 
     def most_wanted_near(
         self,
@@ -128,7 +133,7 @@ class Demands(Repository):
             {"$match": beyond(WANTED, after)},
             {"$sort": dict(WANTED)},
             {"$lookup": {"from": self.collection, "localField": "_id", "foreignField": "_id", "as": "demand"}},
-            {"$match": {"demand.served_by": None}},
+            {"$match": {"demand.served_by": NOBODY}},
             {"$limit": limit},
             {"$set": {"interests": {"$first": "$demand.interests"}}},
         ]

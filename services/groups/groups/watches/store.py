@@ -69,10 +69,17 @@ class Watches(Repository):
         return self.documents.find_one(wanted, {"_id": 1}, session=self.session) is not None
 
     def people_for(self, interests: str, after: str, limit: int) -> list[str]:
-        """People who watch for this set, by id, from after one on: those of the next `limit` watches."""
-        wanted = {"set": interests, "person": {"$gt": after}}
-        found = self.documents.find(wanted, {"person": 1, "_id": 0}, session=self.session)
-        return list(dict.fromkeys(one["person"] for one in found.sort(BY_SET).limit(limit)))
+        """People who watch for this set, in order of their ids, from after one on."""
+        people: dict[str, None] = {}
+        while len(people) < limit:
+            wanted = {"set": interests, "person": {"$gt": after}}
+            found = self.documents.find(wanted, {"person": 1, "_id": 0}, session=self.session)
+            watching = [one["person"] for one in found.sort(BY_SET).limit(limit - len(people))]
+            if not watching:
+                break
+            people |= dict.fromkeys(watching)
+            after = watching[-1]
+        return list(people)
 
     def of_sets(self, sets: Iterable[str], after: Place | None, limit: int) -> list[Watch]:
         """Watches for any of these sets, in order (BY_SET), from after a place on."""

@@ -349,7 +349,7 @@ def test_thousands_of_watchers_hear_of_a_group_each_once(register, found, data, 
     data.watches.insert_many(watches)
     data.demand.insert_one(
         {"_id": topic, "id": f"dmd_{topic}", "schema": 1, "interests": [topic], "head": topic}
-        | {"watchers": count, "told": 1000, "served_by": None, "version": 1}
+        | {"watchers": count, "told": 1000, "served_by": "", "version": 1}
     )
     group = found(ana, interests=[topic])
     assert told(group) == {one["_id"] for one in watches}
