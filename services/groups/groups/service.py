@@ -8,6 +8,7 @@ from groups.asks.api import AsksApi
 from groups.asks.store import Asks, Offers
 from groups.attendances.api import AttendancesApi
 from groups.attendances.store import Attendances
+from groups.common_ground.api import CommonGroundApi
 from groups.demand.api import DemandApi
 from groups.demand.store import Demands, ServiceChanges
 from groups.groups.api import GroupsApi
@@ -51,6 +52,7 @@ class Groups(
     AsksApi,
     AttendancesApi,
     PromotionsApi,
+    CommonGroundApi,
     WatchesApi,
     DemandApi,
     SuggestionsApi,

@@ -28,6 +28,7 @@ from groups.watches.model import aspect_of, home_of, watch
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
 READING = ("find", "aggregate", "findAndModify", "update", "delete")
 SORTED_IN_MEMORY = {
+    "shared_by": "what two people share is not known before both are looked at",
     "of": "how many interests are shared has to be computed",
     "find ranked": "how many interests are shared has to be computed",
     "find nearest": "what stands within one metre",
@@ -236,6 +237,9 @@ def calls(store):
     yield "audiences.claim", lambda: store.audiences.claim([person.id], NOW)
     yield "audiences.promoted_at", lambda: store.audiences.promoted_at(person.id)
     yield "members.known", lambda: store.members.known(group.id, [person.id])
+    yield "members.shared_by", lambda: store.members.shared_by(person.id, "psn_1", 50)
+    yield "attendances.shared_by", lambda: store.attendances.shared_by(person.id, "psn_1")
+    yield "interests.used", lambda: store.interests.used(["kittens"])
     yield "people.ids_of", lambda: store.people.ids_of([person.handle])
     yield from calls_about_watches(store, person, group)
     for search, course in searches():

@@ -20,6 +20,7 @@ def test_the_contract_has_what_the_api_promises_of_this_service(contract):
     assert set(routes) == {
         "POST /v1/people",
         "GET /v1/people/{handle}",
+        "GET /v1/people/{handle}/common-ground",
         "GET /v1/me",
         "PATCH /v1/me",
         "DELETE /v1/me",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pymongo import ASCENDING, IndexModel
+from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from chassis.store import Projection
 
@@ -32,6 +32,23 @@ class Attendances(Projection):
         """All events that a person came to: `{group, event}`."""
         found = self.documents.find({"person": person}, session=self.session)
         return [{"group": one["group"], "event": one["event"]} for one in found]
+
+    def shared_by(self, one: str, other: str) -> list[dict[str, Any]]:
+        """The events that two people came to, the last first: `{group, event}`."""
+        steps: list[dict[str, Any]] = [
+            {"$match": {"person": {"$in": [one, other]}}},
+            {
+                "$group": {
+                    "_id": "$event.id",
+                    "people": {"$addToSet": "$person"},
+                    "group": {"$first": "$group"},
+                    "event": {"$first": "$event"},
+                }
+            },
+            {"$match": {"people": {"$all": [one, other]}}},
+            {"$sort": {"event.starts_at": DESCENDING, "_id": DESCENDING}},
+        ]
+        return list(self.documents.aggregate(steps, session=self.session))
 
     def forget(self, person: str) -> None:
         """Keep no attendance of a person."""

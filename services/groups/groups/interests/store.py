@@ -68,6 +68,11 @@ class Interests(Repository):
         self.documents.bulk_write(writes, ordered=False, session=self.session)
         self.documents.delete_many({"_id": {"$in": list(totals)}, "used": {"$lte": 0}}, session=self.session)
 
+    def used(self, names: Iterable[str]) -> dict[str, int]:
+        """How many public groups and people have each of these interests, as far as that was added up."""
+        found = self.documents.find({"_id": {"$in": list(names)}}, {"used": 1}, session=self.session)
+        return {one["_id"]: one["used"] for one in found}
+
     def most_used(self, prefix: str, after: tuple[int, str] | None, limit: int) -> list[dict[str, Any]]:
         """Interests that begin with a prefix, most used first, from after a place on: `{name, groups, people}`."""
         wanted = {"_id": {"$regex": "^" + re.escape(prefix)}} if prefix else {}

@@ -76,6 +76,17 @@ class Members(Repository):
         found = self.documents.find({"$and": [wanted, beyond(OF_PERSON, after)]}, session=self.session)
         return [_membership(one) for one in found.sort(OF_PERSON).limit(limit)]
 
+    def shared_by(self, one: str, other: str, most: int) -> list[str]:
+        """The ids of the groups that two people are in, those first that the later of them joined last."""
+        steps: list[dict[str, Any]] = [
+            {"$match": {"person": {"$in": [one, other]}, "status": ACTIVE}},
+            {"$group": {"_id": "$group", "people": {"$addToSet": "$person"}, "since": {"$max": "$joined_at"}}},
+            {"$match": {"people": {"$all": [one, other]}}},
+            {"$sort": {"since": DESCENDING, "_id": DESCENDING}},
+            {"$limit": most},
+        ]
+        return [found["_id"] for found in self.documents.aggregate(steps, session=self.session)]
+
     def all_of(self, person: str) -> list[Membership]:
         """All memberships of a person, whatever their status."""
         return [_membership(one) for one in self.documents.find({"person": person}, session=self.session)]
