@@ -55,7 +55,9 @@ def test_a_body_that_is_wrong_is_422_says_where_and_changes_nothing(notebook, no
     assert notes.count_documents({}) == 0
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"{'a': 1}", b'{"text": NaN}', b"\xff", b'{"text":"a","text":"b"}', b"[" * 9999])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"{'a': 1}", b'{"text": NaN}', b"\xff", b'{"text":"a","text":"b"}', b"[" * 9999]
+)
 def test_a_body_that_is_not_json_is_400_and_changes_nothing(notebook, notes, body):
     answer = notebook.api.post("/v1/notes", body=body)
     assert (answer.status, answer.problem) == (400, "malformed-request")
@@ -134,7 +136,10 @@ def test_the_same_key_and_body_has_one_effect_and_one_answer(notebook, notes):
 
 def test_the_same_key_with_another_body_is_422_and_for_another_caller_a_key_of_its_own(notebook, notes):
     notebook.api.post("/v1/notes", {"text": "once"}, as_=ANA, idempotency_key="k1")
-    assert notebook.api.post("/v1/notes", {"text": "twice"}, as_=ANA, idempotency_key="k1").problem == "idempotency-mismatch"
+    assert (
+        notebook.api.post("/v1/notes", {"text": "twice"}, as_=ANA, idempotency_key="k1").problem
+        == "idempotency-mismatch"
+    )
     assert notes.count_documents({}) == 1
     assert notebook.api.post("/v1/notes", {"text": "twice"}, idempotency_key="k1").status == 201
 

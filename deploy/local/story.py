@@ -14,13 +14,21 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 WASHINGTON = "38.9072,-77.0369"
 PLACE = {"name": "Washington", "country": "US", "region": "US-DC", "location": {"lat": 38.9072, "lon": -77.0369}}
+BOTH = ["kittens", "bacon"]
+SEARCH: dict[str, Any] = {"interest": BOTH, "near": WASHINGTON, "within_km": 50}
+KITTENS_AND_BACON = {
+    "name": "Kittens and Bacon",
+    "interests": ["Kittens", "#Bacon"],
+    "scope": "local",
+    "place": PLACE,
+    "summary": "Not either/or.",
+}
 PATIENCE_SECONDS = 10
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -122,60 +130,76 @@ def cast(base: str, name: str, secret: str, **profile: Any) -> Character:
     return Character(base, name, handle, session["access_token"])
 
 
-def tell(base: str) -> None:
-    """The story. Raises Refused or SystemExit where it does not go as promised."""
-    chapter("Four people arrive")
-    secret = password()
-    both = ["kittens", "bacon"]
-    ana = cast(base, "Ana", secret, interests=both, place=PLACE, background="science")
-    ben = cast(base, "Ben", secret, interests=[*both, "hockey"], place=PLACE, background="government")
-    chris = cast(base, "Chris", secret, interests=both, place=PLACE)
-    dora = cast(base, "Dora", secret, interests=["kittens"], place=PLACE)
-    for someone in (ana, ben, chris, dora):
-        say(someone.name, f"registers as @{someone.handle} and signs in")
+class Story:
+    """The story, chapter by chapter. Each raises Refused or SystemExit where it does not go as promised."""
 
-    chapter("Nobody yet")
-    search = {"interest": both, "near": WASHINGTON, "within_km": 50}
-    found = ana("GET", "/v1/groups", **search)
-    say(ana.name, "looks for kittens AND bacon near Washington")
-    expect(found["items"] == [], "a group for kittens AND bacon near Washington is there before anybody founded it")
-    say("", f"nobody yet; {found['nobody_yet']['watchers']} others are looking. So she founds it")
-    group = ana(
-        "POST",
-        "/v1/groups",
-        {
-            "name": "Kittens and Bacon",
-            "interests": ["Kittens", "#Bacon"],
-            "scope": "local",
-            "place": PLACE,
-            "summary": "Not either/or.",
-        },
-    )
-    say(ana.name, f"founds “{group['name']}” at /v1/groups/{group['slug']}")
+    def __init__(self, base: str) -> None:
+        chapter("Four people arrive")
+        secret = password()
+        self.ana = cast(base, "Ana", secret, interests=BOTH, place=PLACE, background="science")
+        self.ben = cast(base, "Ben", secret, interests=[*BOTH, "hockey"], place=PLACE, background="government")
+        self.chris = cast(base, "Chris", secret, interests=BOTH, place=PLACE)
+        self.dora = cast(base, "Dora", secret, interests=["kittens"], place=PLACE)
+        for someone in (self.ana, self.ben, self.chris, self.dora):
+            say(someone.name, f"registers as @{someone.handle} and signs in")
+        self.group: dict[str, Any] = {}
+        self.event: dict[str, Any] = {}
 
-    chapter("They find each other")
-    for someone in (ben, chris):
-        items = someone("GET", "/v1/groups", **search)["items"]
-        expect(group["id"] in [one["id"] for one in items], f"{someone.name} does not find the group")
-        match = next(one["match"] for one in items if one["id"] == group["id"])
-        say(someone.name, f"looks for kittens AND bacon, and finds it, {match['distance_km']:.0f} km away")
-    items = dora("GET", "/v1/groups", interest="kittens", match="any")["items"]
-    expect(group["id"] in [one["id"] for one in items], "Dora does not find the group by kittens alone")
-    say(dora.name, "looks for kittens alone, with match=any, and finds it too")
-    for someone in (ben, chris, dora):
-        joined = someone("POST", f"/v1/groups/{group['slug']}/members", {})
-        say(someone.name, f"joins ({joined['status']})")
-    heard = in_time(
-        lambda: ana("GET", "/v1/inbox", kind="member.joined")["items"][2:], "Ana hearing of three new members"
-    )
-    say(ana.name, f"hears of them: {heard[0]['title']}")
+    def nobody_yet(self) -> None:
+        """Dora waits for a group that does not exist; Ana looks for it too, and founds it."""
+        chapter("Nobody yet")
+        self.dora("POST", "/v1/watches", {"interests": BOTH, "near": WASHINGTON, "within_km": 50})
+        say("Dora", "watches for kittens AND bacon near Washington, in case somebody founds that")
+        found = self.ana("GET", "/v1/groups", **SEARCH)
+        say("Ana", "looks for kittens AND bacon near Washington")
+        expect(found["items"] == [], "a group for kittens AND bacon near Washington is there before anybody founded it")
+        watchers = found["nobody_yet"]["watchers"]
+        expect(watchers >= 1, "Dora's watch does not count")
+        say("", f"nobody yet; others who are looking: {watchers}. So she founds it")
+        self.group = self.ana("POST", "/v1/groups", KITTENS_AND_BACON)
+        say("Ana", f"founds “{self.group['name']}” at /v1/groups/{self.group['slug']}")
+        say("Dora", f"hears of it: {hear(self.dora, 'watch.matched', self.group['id'])}")
 
-    chapter("They meet")
-    day = (datetime.now(UTC) + timedelta(days=14)).date().isoformat()
-    event = ana(
-        "POST",
-        f"/v1/groups/{group['slug']}/events",
-        {
+    def three_are_looking(self) -> None:
+        """Demand that no group serves brings together those who have it."""
+        chapter("Three are looking")
+        # A set of its own for each telling, since a level of demand is told once.
+        rare = ["bacon", f"kazoo no. {secrets.randbelow(1_000_000)}"]
+        for someone in (self.ben, self.chris, self.dora):
+            watch = someone("POST", "/v1/watches", {"interests": rare})
+            say(someone.name, f"watches for {' AND '.join(rare)} (watchers: {watch['watchers']})")
+        for someone in (self.ben, self.chris, self.dora):
+            say(someone.name, f"hears: {hear(someone, 'demand.risen')}")
+
+    def they_find_each_other(self) -> None:
+        """Ana promotes her group to exactly those who care; they find it and join."""
+        chapter("They find each other")
+        text = "We are new. Bring a kitten, or bacon."
+        sent = self.ana("POST", f"/v1/groups/{self.group['slug']}/promotions", {"text": text})
+        expect(sent["reach"] >= 3, f"the promotion does not reach Ben, Chris and Dora: {sent}")
+        say("Ana", f"promotes the group; it reaches {sent['reach']} people who share an interest and live near")
+        say("Ben", f"hears: {hear(self.ben, 'promotion.sent')}")
+        for someone in (self.ben, self.chris):
+            items = someone("GET", "/v1/groups", **SEARCH)["items"]
+            expect(self.group["id"] in [one["id"] for one in items], f"{someone.name} does not find the group")
+            match = next(one["match"] for one in items if one["id"] == self.group["id"])
+            say(someone.name, f"looks for kittens AND bacon, and finds it, {match['distance_km']:.0f} km away")
+        items = self.dora("GET", "/v1/groups", interest="kittens", match="any")["items"]
+        expect(self.group["id"] in [one["id"] for one in items], "Dora does not find the group by kittens alone")
+        say("Dora", "looks for kittens alone, with match=any, and finds it too")
+        for someone in (self.ben, self.chris, self.dora):
+            joined = someone("POST", f"/v1/groups/{self.group['slug']}/members", {})
+            say(someone.name, f"joins ({joined['status']})")
+        heard = in_time(
+            lambda: self.ana("GET", "/v1/inbox", kind="member.joined")["items"][2:], "Ana hearing of three new members"
+        )
+        say("Ana", f"hears of them: {heard[0]['title']}")
+
+    def they_meet(self) -> None:
+        """An event with two seats, and three who come."""
+        chapter("They meet")
+        day = (datetime.now(UTC) + timedelta(days=14)).date().isoformat()
+        event = {
             "title": "Brunch with whiskers",
             "starts_at": f"{day}T11:00",
             "ends_at": f"{day}T13:00",
@@ -183,40 +207,84 @@ def tell(base: str) -> None:
             "kind": "in_person",
             "venue": {"name": "The Purring Pan", "address": "1 Catnip Street NW"},
             "capacity": 2,
-        },
-    )
-    say(ana.name, f"schedules “{event['title']}” on {event['starts_at_local']} with {event['capacity']} seats")
+        }
+        self.event = event = self.ana("POST", f"/v1/groups/{self.group['slug']}/events", event)
+        say("Ana", f"schedules “{event['title']}” on {event['starts_at_local']} with {event['capacity']} seats")
+        for someone in (self.ben, self.chris, self.dora):
+            say(someone.name, f"hears of it: {hear(someone, 'event.scheduled', event['id'])}")
+        for someone, status in ((self.ben, "going"), (self.chris, "going"), (self.dora, "waitlisted")):
+            rsvp = someone("PUT", f"/v1/events/{event['id']}/rsvps/me", {"answer": "going"})
+            expect(rsvp["status"] == status, f"{someone.name} is {rsvp['status']} and not {status}")
+            place = f", first in line: {rsvp['position']}" if rsvp["position"] else ""
+            say(someone.name, f"says “I'm coming” and is {rsvp['status']}{place}")
 
-    def heard_by(someone: Character) -> list[Any]:
-        notices = someone("GET", "/v1/inbox", kind="event.scheduled")["items"]
-        return [one for one in notices if one["subject"]["id"] == event["id"]]
+    def a_seat_is_given_up(self) -> None:
+        """The seat that Chris gives up is Dora's at once."""
+        chapter("A seat is given up")
+        self.chris("PUT", f"/v1/events/{self.event['id']}/rsvps/me", {"answer": "not_going"})
+        say("Chris", "cannot come after all, and gives his seat up")
+        status = self.dora("GET", f"/v1/events/{self.event['id']}")["viewer"]["status"]
+        expect(status == "going", f"Dora is {status} although a seat is free")
+        say("Dora", "is in, at once")
+        say("", f"and her inbox says so: {hear(self.dora, 'rsvp.promoted', self.event['id'])}")
+        seats = self.ana("GET", f"/v1/events/{self.event['id']}")
+        expect((seats["seats_taken"], seats["waitlist_length"]) == (2, 0), f"the seats are wrong: {seats}")
+        say("", f"{seats['seats_taken']} of {seats['capacity']} seats taken, {seats['waitlist_length']} waiting")
 
-    for someone in (ben, chris, dora):
-        notice = in_time(partial(heard_by, someone), f"{someone.name} hearing of the event")[0]
-        say(someone.name, f"hears of it: {notice['title']}")
-    answer_path = f"/v1/events/{event['id']}/rsvps/me"
-    for someone, status in ((ben, "going"), (chris, "going"), (dora, "waitlisted")):
-        rsvp = someone("PUT", answer_path, {"answer": "going"})
-        expect(rsvp["status"] == status, f"{someone.name} is {rsvp['status']} and not {status}")
-        place = f", first in line: {rsvp['position']}" if rsvp["position"] else ""
-        say(someone.name, f"says “I'm coming” and is {rsvp['status']}{place}")
+    def they_help_each_other(self) -> None:
+        """Ben asks too early, is told what is missing, comes to an event, and asks again; Chris offers."""
+        chapter("They help each other")
+        asks = f"/v1/groups/{self.group['slug']}/asks"
+        need = {"title": "Who knows a good vet?", "kind": "advice"}
+        self.ana("PATCH", f"/v1/groups/{self.group['slug']}", {"ask_after": {"days": 0, "events": 1}})
+        say("Ana", "asks newcomers to come to one event before they ask for help")
+        try:
+            self.ben("POST", asks, need)
+        except Refused as refusal:
+            expect(refusal.problem.get("type") == "/problems/warm-up-needed", f"Ben is refused otherwise: {refusal}")
+            say("Ben", f"asks “{need['title']}” and is told what is missing: {refusal.problem['remaining']}")
+        else:
+            expect(False, "Ben may ask although he has not been to an event")
+        start = datetime.now(UTC) + timedelta(minutes=30)
+        coffee = {
+            "title": "Coffee, quickly",
+            "starts_at": f"{start:%Y-%m-%dT%H:%M}",
+            "ends_at": f"{start + timedelta(hours=1):%Y-%m-%dT%H:%M}",
+            "time_zone": "UTC",
+        }
+        event = self.ana("POST", f"/v1/groups/{self.group['slug']}/events", coffee)
+        self.ana("POST", f"/v1/events/{event['id']}/check-ins", {"handle": self.ben.handle})
+        say("Ben", f"comes to “{event['title']}”; Ana checks him in")
+        ask = self.ben("POST", asks, need)
+        say("Ben", "asks again, and the group hears it")
+        say("Chris", f"hears: {hear(self.chris, 'ask.opened')}")
+        self.chris("POST", f"/v1/asks/{ask['id']}/offers", {"body": "Mine purrs herself. I'll introduce you."})
+        say("Chris", "offers help")
+        say("Ben", f"hears: {hear(self.ben, 'offer.made')}")
+        self.ben("PATCH", f"/v1/asks/{ask['id']}", {"status": "resolved", "thanked": [self.chris.handle]})
+        say("Ben", "thanks Chris. See you there.\n")
 
-    chapter("A seat is given up")
-    chris("PUT", answer_path, {"answer": "not_going"})
-    say(chris.name, "cannot come after all, and gives his seat up")
-    status = dora("GET", f"/v1/events/{event['id']}")["viewer"]["status"]
-    expect(status == "going", f"Dora is {status} although a seat is free")
-    say(dora.name, "is in, at once")
-    notice = in_time(
-        lambda: dora("GET", "/v1/inbox", kind="rsvp.promoted")["items"], "Dora hearing that she has a seat"
-    )[0]
-    say("", f"and her inbox says so: {notice['title']}")
-    seats = ana("GET", f"/v1/events/{event['id']}")
-    expect((seats["seats_taken"], seats["waitlist_length"]) == (2, 0), f"the seats are wrong: {seats}")
-    say(
-        "",
-        f"{seats['seats_taken']} of {seats['capacity']} seats taken, {seats['waitlist_length']} waiting. See you there.\n",
-    )
+
+def hear(someone: Character, kind: str, about: str | None = None) -> str:
+    """The title of somebody's newest notice of a kind (about a subject), as soon as it is there."""
+
+    def look() -> Any:
+        notices = someone("GET", "/v1/inbox", kind=kind)["items"]
+        return [one for one in notices if about in (None, one["subject"]["id"])]
+
+    title: str = in_time(look, f"{someone.name} hearing of {kind}")[0]["title"]
+    return title
+
+
+def tell(base: str) -> None:
+    """The whole story. Raises Refused or SystemExit where it does not go as promised."""
+    story = Story(base)
+    story.nobody_yet()
+    story.three_are_looking()
+    story.they_find_each_other()
+    story.they_meet()
+    story.a_seat_is_given_up()
+    story.they_help_each_other()
 
 
 def main() -> None:
