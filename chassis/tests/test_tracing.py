@@ -59,7 +59,7 @@ def test_a_collector_that_is_away_holds_nobody_up(run_notebook):
     ("text", "valid"),
     [
         (f"00-{TRACE}-00f067aa0ba902b7-01", True),
-        (tracing.begin(), True),
+        pytest.param(tracing.begin(), True, id="a new one"),
         (f"ff-{TRACE}-00f067aa0ba902b7-01", False),
         (f"00-{'0' * 32}-00f067aa0ba902b7-01", False),
         (f"00-{TRACE}-{'0' * 16}-01", False),
