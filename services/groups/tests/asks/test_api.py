@@ -100,16 +100,6 @@ def test_who_is_not_warm_is_told_what_is_missing_attends_and_asks_again(api, reg
     assert api.post(path, ASK, as_=ben.caller).status == 201
 
 
-def test_attendance_counts_once_however_late_and_often_it_is_told(register, found, attend, data):
-    group, ben = found(register("ana")), register("ben")
-    event = f"evt_{group.id}"
-    attend(group, event, ben, sequence=7)
-    data.inbox.delete_many({"_id.id": f"msg_{event}_{ben.id}"})
-    attend(group, event, ben, sequence=3)
-    [kept] = data.attendances.find({"person": ben.id})
-    assert (kept["group"], kept["event"]["id"], kept["sequence"]) == (group.id, event, 7)
-
-
 def test_only_members_see_asks_and_offers(api, four, ask, offer):
     group, _, ben, chris, eve = four
     asked = ask(group, ben)
