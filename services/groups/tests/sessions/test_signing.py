@@ -68,7 +68,7 @@ def test_the_identity_is_what_the_gateway_expects():
         RSAKey.generate_key(2048).as_pem().decode(),
         OctKey.generate_key(256).as_dict()["k"],
     ],
-    ids=lambda keys: f"{len(keys)} characters",
+    ids=["none", "no key", "a broken one", "a public one", "another curve", "RSA", "a shared secret"],
 )
 def test_what_is_no_private_p256_key_is_refused(keys):
     with pytest.raises(NoSigningKey):
