@@ -119,8 +119,9 @@ def test_a_person_receives_one_promotion_a_day_and_who_is_held_back_is_counted(r
     assert promote(third, ana).json()["reach"] == 2
 
 
-def test_of_two_organizers_at_the_same_moment_one_promotes(api, register, found, join, promote, messages, topic):
-    ana, ben, dora = register("ana"), register("ben"), register("dora", interests=topic)
+@pytest.mark.parametrize("somebody", [True, False])
+def test_of_two_organizers_at_the_same_moment_one_promotes(api, register, found, join, messages, topic, somebody):
+    ana, ben, dora = register("ana"), register("ben"), register("dora", interests=topic if somebody else [])
     group = found(ana, interests=topic)
     join(group, ben)
     api.patch(f"/v1/groups/{group.id}/members/{ben.handle}", {"role": "organizer"}, as_=ana.caller)
@@ -130,8 +131,9 @@ def test_of_two_organizers_at_the_same_moment_one_promotes(api, register, found,
     assert sorted(one.status for one in answers) == [202] + [409] * 5
     assert {one.problem for one in answers} == {None, "promoted-recently"}
     [promotion] = [one.json() for one in answers if one.status == 202]
-    [told] = messages(promotion["id"], 1)
-    assert [one["id"] for one in told["data"]["people"]] == [dora.id]
+    assert promotion["reach"] == somebody
+    told = messages(promotion["id"], int(somebody))
+    assert [one["id"] for message in told for one in message["data"]["people"]] == [dora.id] * somebody
 
 
 def test_of_many_groups_that_are_promoted_at_the_same_moment_each_person_hears_of_one(
