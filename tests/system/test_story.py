@@ -23,4 +23,5 @@ def test_the_story_goes_as_promised_and_can_be_told_again(story, http, capsys):
         story.tell(http.address)
         told = capsys.readouterr().out
         assert "Dora  is in, at once" in told
-        assert told.rstrip().endswith("2 of 2 seats taken, 0 waiting. See you there.")
+        assert "2 of 2 seats taken, 0 waiting" in told
+        assert told.rstrip().endswith("Ben  thanks Chris. See you there.")
