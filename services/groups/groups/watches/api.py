@@ -25,7 +25,7 @@ from groups.watches.schemas import (
     WatchView,
 )
 
-AT_ONCE = 200
+AT_ONCE = 50
 """How many watches one transaction looks at. More would keep calls waiting while their messages are made."""
 DECIDING = {"interests", "scope", "place", "visibility"}
 """What of a group decides which watches it matches."""

@@ -322,39 +322,11 @@ def test_scope_reaches_by_where_the_watch_looks_or_its_person_is_when_the_group_
     assert ids["abroad"] in told(found(ana, interests=[topic], scope="local", place=at(WASHINGTON)))
 
 
-def test_thousands_of_watchers_hear_of_a_group_each_once(register, found, data, messages, told, topic):
-    ana, ben = register("ana"), register("ben")
-    count = 1_100
-    person = data.people.find_one({"_id": ben.id})
-    watches = [
-        {
-            "_id": f"wch_{topic}_{n:05}",
-            "schema": 1,
-            "person": f"psn_{topic}_{n:05}",
-            "interests": [topic],
-            "set": topic,
-            "scope": None,
-            "near": None,
-            "within_km": None,
-            "created_at": person["joined_at"],
-            "country": None,
-            "location": None,
-            "version": 1,
-        }
-        for n in range(count)
-    ]
-    data.people.insert_many(
-        [{**person, "_id": one["person"], "handle": one["person"][4:].replace(" ", "_")} for one in watches]
-    )
-    data.watches.insert_many(watches)
-    data.demand.insert_one(
-        {"_id": topic, "id": f"dmd_{topic}", "schema": 1, "interests": [topic], "head": topic}
-        | {"watchers": count, "told": 1000, "served_by": "", "version": 1}
-    )
-    group = found(ana, interests=[topic])
-    assert told(group) == {one["_id"] for one in watches}
-    heard = [one for watch in watches for one in messages(watch["_id"], 1)]
-    assert len(heard) == count
+def test_many_watchers_hear_of_a_group_each_once(register, found, many_watch, data, messages, told, topic):
+    watches = many_watch(data, topic, 1_100)
+    group = found(register("ana"), interests=[topic])
+    assert told(group) == set(watches)
+    assert [len(messages(watch, 1)) for watch in watches] == [1] * len(watches)
 
 
 def test_who_erases_themselves_leaves_no_watch(register, api, found, watch, told, data, topic):
