@@ -40,6 +40,11 @@ GET     /v1/groups/{group}/members                 200 403 404
 PATCH   /v1/groups/{group}/members/{handle}        200 401 403 404 409 422
 DELETE  /v1/groups/{group}/members/{handle}        204 401 403 404 409
 GET     /v1/me/groups                              200 401
+GET     /v1/me/suggestions                         200 401
+POST    /v1/watches                                201 401 409 422
+GET     /v1/watches                                200 401
+DELETE  /v1/watches/{id}                           204 401 404
+GET     /v1/demand                                 200
 POST    /v1/groups/{group}/events                  201 401 403 404 422
 GET     /v1/events                                 200
 GET     /v1/events/{event}                         200 304 404
@@ -60,6 +65,7 @@ CREATE = {
     "/v1/tokens",
     "/v1/groups",
     "/v1/groups/{group}/members",
+    "/v1/watches",
     "/v1/groups/{group}/events",
 }
 SENT = {
@@ -67,6 +73,7 @@ SENT = {
     *("groups.group.founded", "groups.group.updated", "groups.group.archived"),
     *("groups.member.joined", "groups.member.left", "groups.member.removed", "groups.member.banned"),
     *("groups.member.role_changed", "groups.join.requested", "groups.join.declined"),
+    *("groups.watch.matched", "groups.demand.risen"),
     *("events.event.scheduled", "events.event.changed", "events.event.cancelled"),
     *("events.rsvp.changed", "events.rsvp.promoted", "notifications.notice.posted"),
 }
