@@ -13,11 +13,11 @@ from people import Door, Person
 from subscriber import Subscriber
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def session_platform(
     broker: RabbitMQ, database: MongoDB, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[CommonGround]:
-    """The platform of the whole run; ask for `platform` instead."""
+    """The platform of a module; ask for `platform` instead."""
     declare_topology(broker)
     forget_queues(broker)
     names = {service: f"platform_{service}_{secrets.token_hex(3)}" for service in SERVICES}
@@ -36,7 +36,7 @@ def session_platform(
             database.drop_database(name)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def signed_out(session_platform: CommonGround) -> tuple[Person, float]:
     """Somebody who signed out at a time (monotonic). As early in the run as can be: access may go on for a minute."""
     eve = session_platform.person("eve")

@@ -1,7 +1,7 @@
-"""Fixtures for tests that need the real thing: one private RabbitMQ and MongoDB for a test run, and processes.
+"""Fixtures for tests that need the real thing: a private RabbitMQ and MongoDB for each module, and processes.
 
 Nothing starts before the first test asks for it, so that tests of plain rules stay instant. What was started ends with
-the test run, also when the run is killed. Loaded everywhere by `-p chassis.testing` in the root pyproject.toml.
+the module, so that one which kills its broker leaves nothing of that to the next. Loaded everywhere by `-p chassis.testing` in the root pyproject.toml.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def nodes(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     """The run's private nodes; ask for `broker` or `database` instead."""
     from chassis.nodes import NodeError
@@ -111,7 +111,7 @@ def nodes(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
     started.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def broker(nodes: Nodes) -> RabbitMQ:
     """The run's RabbitMQ: `.uri` for the operator, `.uri_for("groups")`, `.kill()` and `.start()`.
 
@@ -122,7 +122,7 @@ def broker(nodes: Nodes) -> RabbitMQ:
     return nodes.broker
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def database(nodes: Nodes) -> MongoDB:
     """The run's MongoDB: `.uri` for the administrator, `.uri_for("groups")`, `.kill()` and `.start()`."""
     nodes.ready(nodes.database)
@@ -225,7 +225,7 @@ class RunningService:
 RunService = Callable[..., RunningService]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def topology(broker: RabbitMQ) -> RabbitMQ:
     """The run's RabbitMQ with all that is shared on it declared, for the services and for the notebook of the chassis' tests."""
     from chassis.connection import connect
