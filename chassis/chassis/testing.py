@@ -1,7 +1,8 @@
 """Fixtures for tests that need the real thing: a private RabbitMQ and MongoDB for each module, and processes.
 
 Nothing starts before the first test asks for it, so that tests of plain rules stay instant. What was started ends with
-the module, so that one which kills its broker leaves nothing of that to the next. Loaded everywhere by `-p chassis.testing` in the root pyproject.toml.
+the module, so that one which kills its broker leaves nothing of that to the next. Loaded everywhere by
+`-p chassis.testing` in the root pyproject.toml.
 """
 
 from __future__ import annotations
