@@ -128,7 +128,7 @@ def tend(connection: Connection) -> GreenThread:
             eventlet.sleep(HEARTBEAT_SECONDS / 4)
             try:
                 connection.heartbeat_tick()
-            except (OSError, amqp.AMQPError):
+            except FAULTS:
                 # The reader, blocked in recv, sees the closed socket and connects again.
                 connection.collect()
                 return
@@ -169,7 +169,7 @@ def hang_up(connection: Connection, reader: GreenThread) -> None:
         with eventlet.Timeout(CLOSE_SECONDS, False):
             connection.send_method(spec.Connection.Close, "BsBB", (200, "", 0, 0))
             reader.wait()
-    except (OSError, amqp.AMQPError):
+    except FAULTS:
         pass
     finally:
         reader.kill()

@@ -25,7 +25,7 @@ from nameko.extensions import ProviderCollector, SharedExtension
 from pymongo.errors import PyMongoError
 
 from chassis import inbox, metrics, topology
-from chassis.connection import Connection, connect, hang_up, serve
+from chassis.connection import FAULTS, Connection, connect, hang_up, serve
 from chassis.messages import Received, Undecodable
 from chassis.publisher import Publisher
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FAULTS = (OSError, amqp.AMQPError)
 MEASURE_SECONDS = 15
 
 ATTEMPTS = "cg-attempts"
