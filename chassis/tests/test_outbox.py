@@ -24,7 +24,7 @@ class Data(Schema):
 class Said(Message):
     """Somebody said something."""
 
-    type = "groups.thing.said.v1"
+    type = "things.thing.said.v1"
     data = Data
     example = {"text": "hello"}
 
@@ -34,10 +34,10 @@ def test_a_document_is_the_message_that_a_consumer_reads(text, audience, tracepa
     said = Said({"text": text}, subject="thg_1", sequence=7, audience=audience)
     document = outbox.document(said.envelope(traceparent))
     received = Received.decode(document["body"])
-    assert (received.id, received.type) == (document["_id"], "commonground.groups.thing.said.v1")
+    assert (received.id, received.type) == (document["_id"], "commonground.things.thing.said.v1")
     assert (received.subject, received.sequence, received.audience) == ("thg_1", 7, audience)
     assert (received.data, received.traceparent) == ({"text": text}, traceparent)
-    assert document["key"] == "groups.thing.said.v1"
+    assert document["key"] == "things.thing.said.v1"
 
 
 def test_the_properties_are_those_that_the_design_promises():
@@ -49,7 +49,7 @@ def test_the_properties_are_those_that_the_design_promises():
         "delivery_mode": 2,
         "message_id": envelope["id"],
         "timestamp": int(datetime.fromisoformat(envelope["time"]).timestamp()),
-        "type": "commonground.groups.thing.said.v1",
+        "type": "commonground.things.thing.said.v1",
     }
     assert abs(properties["timestamp"] - datetime.now(UTC).timestamp()) < 10
 
