@@ -183,6 +183,9 @@ class World:
         data = {**self._of(group, event), "person": named(who), "guests": 0}
         return self.tell("events.rsvp.promoted.v1", event["id"], data, audience="person", **options)
 
+    def due(self, group: dict[str, Any], event: dict[str, Any], lead: str = "PT24H", **options: Any) -> Message:
+        return self.tell("events.event.due.v1", event["id"], {**self._of(group, event), "in": lead}, **options)
+
     def erased(self, who: Person, **options: Any) -> Message:
         return self.tell("groups.person.erased.v1", who.id, {"person_id": who.id, "handle": who.handle}, **options)
 

@@ -8,7 +8,7 @@ from chassis.messages import Received
 from chassis.subscriptions import subscribe
 from notifications.audiences import model
 from notifications.audiences.model import Standing
-from notifications.audiences.schemas import AnswerData, ErasedData, GroupData, MemberData
+from notifications.audiences.schemas import AnswerData, ErasedData, GroupData, MemberData, PromotedData
 
 
 class AudiencesApi:
@@ -63,6 +63,13 @@ class AudiencesApi:
             Standing(person, to, group),
             lambda was: model.answer(was, message.sequence, data["status"], data["was"], message.time),
         )
+
+    @subscribe("events.rsvp.promoted.v1", data=PromotedData, projection="standings")
+    def note_promoted(self, message: Received) -> None:
+        """The person is going now, and hears what is for those who are."""
+        data = message.data
+        unknown = Standing(data["person"]["id"], data["event"]["id"], data["group"]["id"])
+        self._note(message, unknown, lambda was: model.promote(was, message.sequence, message.time))
 
     @subscribe("groups.person.erased.v1", data=ErasedData, projection="standings")
     def forget_standings(self, message: Received) -> None:

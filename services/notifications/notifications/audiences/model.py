@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-Kind = Literal["person", "people", "group", "organizers", "moderators", "event"]
+Kind = Literal["person", "people", "group", "organizers", "moderators", "event", "going"]
 
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 """Since when everybody belongs to their own audience."""
 
 ORGANIZER = "organizer"
 MODERATOR = "moderator"
-ANSWERED = frozenset({"going", "waitlisted", "maybe"})
+GOING = "going"
+ANSWERED = frozenset({GOING, "waitlisted", "maybe"})
 """The statuses of those who hear what becomes of an event."""
 
 NEVER = -1
@@ -25,7 +26,7 @@ NEVER = -1
 class Audience:
     """Who hears of a notice: one person, the members of a group, its organizers, or those who answered an event.
 
-    `moderators` are all who moderate the group: its organizers too.
+    `moderators` are all who moderate the group: its organizers too. `going` are those of the event who have a seat.
     """
 
     kind: Kind
@@ -73,6 +74,7 @@ class Standing:
     left: int = NEVER
     role_set: int = NEVER
     role: str | None = None
+    """In a group; at an event, what the person answered."""
     role_since: datetime | None = None
 
     @property
@@ -120,13 +122,20 @@ def join(standing: Standing, sequence: int, role: str, at: datetime) -> Standing
 def answer(standing: Standing, sequence: int, status: str, was: str | None, at: datetime) -> Standing:
     """The person's answer to the event is `status` and `was` another, or None, before.
 
-    Between going, waitlisted and maybe nothing changes: one goes on hearing of the event.
+    Between going, waitlisted and maybe one goes on hearing of the event; while going, also of what is for those alone.
     """
+    if status != was:
+        standing = take_role(standing, sequence, status, at)
     if status not in ANSWERED:
         return leave(standing, sequence)
     if was not in ANSWERED:
         return enter(standing, sequence, at)
     return standing
+
+
+def promote(standing: Standing, sequence: int, at: datetime) -> Standing:
+    """The person got off the event's waitlist."""
+    return take_role(standing, sequence, GOING, at)
 
 
 def left_groups(standings: Iterable[Standing]) -> list[str]:
@@ -147,6 +156,9 @@ def _audiences(standing: Standing) -> Iterable[tuple[Audience, datetime]]:
     assert standing.since is not None
     if not standing.is_group:
         yield Audience("event", standing.to), standing.since
+        if standing.role == GOING:
+            assert standing.role_since is not None
+            yield Audience("going", standing.to), max(standing.role_since, standing.since)
         return
     yield Audience("group", standing.to), standing.since
     if standing.role in (ORGANIZER, MODERATOR):

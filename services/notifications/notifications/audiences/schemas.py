@@ -36,12 +36,17 @@ class MemberData(Tolerant):
     role = fields.String(load_default="member")
 
 
-class AnswerData(Tolerant):
-    """Of `events.rsvp.changed`."""
+class PromotedData(Tolerant):
+    """Of `events.rsvp.promoted`."""
 
     event = fields.Nested(IdOnly, required=True)
     group = fields.Nested(IdOnly, required=True)
     person = fields.Nested(IdOnly, required=True)
+
+
+class AnswerData(PromotedData):
+    """Of `events.rsvp.changed`."""
+
     status = fields.String(required=True)
     was = fields.String(load_default=None, allow_none=True)
 

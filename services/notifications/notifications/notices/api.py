@@ -12,6 +12,7 @@ from notifications.notices.schemas import (
     ArchivedData,
     AskData,
     DemandData,
+    DueData,
     EventData,
     JoinData,
     JoinedData,
@@ -149,6 +150,12 @@ class NoticesApi:
         data = message.data
         cancelled = model.event_cancelled(data["group"], data["event"], data["reason"], data["by"], message.time)
         self._post(message, cancelled)
+
+    @subscribe("events.event.due.v1", data=DueData)
+    def tell_due(self, message: Received) -> None:
+        """Remind those who are going."""
+        data = message.data
+        self._post(message, model.event_due(data["group"], data["event"], data["lead"], message.time))
 
     @subscribe("events.rsvp.promoted.v1", data=PromotedData)
     def tell_promoted(self, message: Received) -> None:

@@ -30,6 +30,7 @@ OFFER_MADE = "offer.made"
 EVENT_SCHEDULED = "event.scheduled"
 EVENT_CHANGED = "event.changed"
 EVENT_CANCELLED = "event.cancelled"
+EVENT_DUE = "event.due"
 RSVP_PROMOTED = "rsvp.promoted"
 
 AUDIENCE_OF: Mapping[str, AudienceKind] = {
@@ -50,6 +51,7 @@ AUDIENCE_OF: Mapping[str, AudienceKind] = {
     EVENT_SCHEDULED: "group",
     EVENT_CHANGED: "event",
     EVENT_CANCELLED: "event",
+    EVENT_DUE: "going",
     RSVP_PROMOTED: "person",
 }
 """All kinds of notice, with the kind of audience of each."""
@@ -82,6 +84,8 @@ _ROLES = {
     ORGANIZER: ("an organizer", "You can change the group, schedule events and give roles. It is in good hands."),
     MODERATOR: ("a moderator", "You can let people in and schedule events. Thank you for looking after it."),
 }
+
+_TO_GO = {"PT24H": "A day to go", "PT1H": "An hour to go"}
 
 _ASKS = {
     "advice": "Advice is wanted",
@@ -322,6 +326,16 @@ def event_cancelled(group: Named, event: dict[str, Any], reason: str | None, by:
     body = f"It was to be on {_when(event)}" + (f". {reason}" if reason else "")
     title = f"Cancelled: {event['title']}"
     return _of_event(EVENT_CANCELLED, Audience("event", event["id"]), title, body, group, event, by, at)
+
+
+def event_due(group: Named, event: dict[str, Any], lead: str, at: datetime) -> Notice:
+    """What those who are going hear when the event is near; `lead` as the message has it (ISO 8601), e.g. PT1H.
+
+    After an outage it may be nearer than that: the body says when it is.
+    """
+    title = f"{_TO_GO.get(lead, 'Soon')}: {event['title']}"
+    body = f"You are going. {_when(event)}, with {group['name']}"
+    return _of_event(EVENT_DUE, Audience("going", event["id"]), title, body, group, event, None, at)
 
 
 def rsvp_promoted(group: Named, event: dict[str, Any], person: str, at: datetime) -> Notice:

@@ -144,6 +144,14 @@ class EventData(Tolerant):
     reason = fields.String(load_default=None, allow_none=True)
 
 
+class DueData(Tolerant):
+    """Of `events.event.due`."""
+
+    event = fields.Nested(EventNamed, required=True)
+    group = fields.Nested(GroupNamed, required=True)
+    lead = fields.String(data_key="in", required=True)
+
+
 class PromotedData(Tolerant):
     """Of `events.rsvp.promoted`."""
 
@@ -166,10 +174,11 @@ class AudienceSchema(Schema):
     kind = fields.String(
         data_key="type",
         required=True,
-        validate=validate.OneOf(["person", "people", "group", "organizers", "moderators", "event"]),
+        validate=validate.OneOf(["person", "people", "group", "organizers", "moderators", "event", "going"]),
         metadata={
             "description": "`person`: that person; `people`: each of those; `group`: the members of the group;"
-            " `organizers`: its organizers; `moderators`: these and its moderators; `event`: those who answered the event."
+            " `organizers`: its organizers; `moderators`: these and its moderators; `event`: those who answered the event;"
+            " `going`: those who are going to it."
         },
     )
     id = fields.String(metadata={"description": "Of the person, group or event."})

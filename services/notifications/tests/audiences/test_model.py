@@ -86,6 +86,18 @@ def test_who_does_not_come_hears_no_more_of_the_event():
     assert "event:evt_brunch" not in of(standing)
 
 
+def test_who_is_going_belongs_to_those_alone_since_they_are():
+    standing = Standing(ANA, BRUNCH, KITTENS)
+    standing = model.answer(standing, 2, "waitlisted", None, at(1))
+    assert "going:evt_brunch" not in of(standing)
+    standing = model.promote(standing, 3, at(2))
+    assert of(standing) == {"person:psn_ana": ALWAYS, "event:evt_brunch": at(1), "going:evt_brunch": at(2)}
+    brings_a_guest = model.answer(standing, 4, "going", "going", at(3))
+    assert of(brings_a_guest)["going:evt_brunch"] == at(2)
+    for status in ("maybe", "waitlisted", "not_going"):
+        assert "going:evt_brunch" not in of(model.answer(standing, 5, status, "going", at(4)))
+
+
 def test_one_kind_of_audience_can_be_asked_for():
     organizer = model.join(STRANGER, 1, "organizer", at(0))
     assert list(of(organizer, kind="organizers")) == ["organizers:grp_kittens"]
@@ -128,7 +140,10 @@ def test_answers_make_the_same_standing_in_whatever_order_they_arrive(data, hist
     was = [None, *history]
     arrived = Standing(ANA, BRUNCH, KITTENS)
     for number in data.draw(arrivals(history)):
-        arrived = model.answer(arrived, number, history[number], was[number], at(number))
+        if (was[number], history[number]) == ("waitlisted", "going"):
+            arrived = model.promote(arrived, number, at(number))
+        else:
+            arrived = model.answer(arrived, number, history[number], was[number], at(number))
     answered = bool(history) and history[-1] in model.ANSWERED
     assert arrived.present == answered
     if answered:
@@ -138,3 +153,6 @@ def test_answers_make_the_same_standing_in_whatever_order_they_arrive(data, hist
             if (before in model.ANSWERED) != (now in model.ANSWERED)
         ]
         assert arrived.since == at(changes[-1])
+    going = [number for number, (before, now) in enumerate(pairwise(was)) if now == "going" != before]
+    is_going = bool(history) and history[-1] == "going"
+    assert of(arrived).get("going:evt_brunch") == (at(going[-1]) if is_going else None)

@@ -284,6 +284,29 @@ def test_a_notice_to_500_people_is_one_document_and_one_message(world, kittens, 
     assert message["data"]["audience"] == {"type": "people", "ids": [one.id for one in people]}
 
 
+def test_who_is_going_is_reminded_and_nobody_else(world, kittens):
+    event = world.event(kittens)
+    world.joined(kittens, world.chris)
+    world.joined(kittens, world.dora)
+    world.answered(kittens, event, world.ben, "going")
+    world.answered(kittens, event, world.chris, "waitlisted")
+    world.answered(kittens, event, world.dora, "maybe")
+    world.due(kittens, event, "PT24H")
+    assert [world.titles(one, kind="event.due") for one in (world.ben, world.chris, world.dora, world.eve)] == [
+        ["A day to go: Bacon brunch"],
+        [],
+        [],
+        [],
+    ]
+    promoted = world.promoted(kittens, event, world.chris)
+    due = world.due(kittens, event, "PT1H")
+    world.publish(due, promoted)
+    assert world.titles(world.ben, kind="event.due") == ["An hour to go: Bacon brunch", "A day to go: Bacon brunch"]
+    assert world.titles(world.chris, kind="event.due") == ["An hour to go: Bacon brunch"]
+    world.answered(kittens, event, world.ben, "maybe", was="going")
+    assert world.titles(world.ben, kind="event.due") == []
+
+
 def test_a_message_that_comes_again_is_not_told_again(world, kittens):
     message = world.scheduled(kittens, world.event(kittens), by=world.ana)
     world.publish(message, message)

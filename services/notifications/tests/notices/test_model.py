@@ -75,6 +75,13 @@ def test_what_the_platform_did_is_told_to_all():
     assert model.event_cancelled(KITTENS, BRUNCH, "The group was archived.", None, NOW).not_for == ()
 
 
+@pytest.mark.parametrize(("lead", "title"), [("PT24H", "A day to go"), ("PT1H", "An hour to go"), ("PT10M", "Soon")])
+def test_who_is_going_is_reminded_of_when_it_is(lead, title):
+    notice = model.event_due(KITTENS, BRUNCH, lead, NOW)
+    assert (notice.audience.key, notice.title) == ("going:evt_brunch", f"{title}: Bacon brunch")
+    assert notice.body == ("You are going. Tuesday, 1 December 2026, 19:00 (America/New_York), with Kittens and Bacon")
+
+
 def test_a_person_hears_that_a_seat_is_theirs():
     notice = model.rsvp_promoted(KITTENS, BRUNCH, "psn_ana", NOW)
     assert notice.audience.key == "person:psn_ana"
@@ -171,6 +178,7 @@ NOTICES = [
     model.event_scheduled(KITTENS, BRUNCH, ANA, NOW),
     model.event_changed(KITTENS, BRUNCH, [], ANA, NOW),
     model.event_cancelled(KITTENS, BRUNCH, None, ANA, NOW),
+    model.event_due(KITTENS, BRUNCH, "PT1H", NOW),
     model.rsvp_promoted(KITTENS, BRUNCH, "psn_ben", NOW),
 ]
 
