@@ -26,7 +26,7 @@ from chassis import topology
 from chassis.connection import connect
 from chassis.ids import new_id
 from chassis.nodes import HOST, MongoDB, Process, RabbitMQ, free_port
-from chassis.testing import SERVICES, StartProcess, wait_ready
+from chassis.testing import SERVICES, Nodes, StartProcess, process_starter, wait_ready
 from people import Door, Person, called
 
 GATEWAY = "gateway"
@@ -210,12 +210,22 @@ def declare_topology(broker: RabbitMQ) -> None:
     subprocess.run(command, env={"CG_AMQP_URI": broker.uri}, check=True, timeout=60)
 
 
-def forget_queues(broker: RabbitMQ) -> None:
-    """Remove the services' queues, with what others left in them."""
-    with closing(connect(broker.uri, "test")) as connection:
-        channel = connection.channel()
-        for name in queues():
-            channel.queue_delete(name)
+@contextmanager
+def running_on(nodes: Nodes, folder: Path) -> Iterator[CommonGround]:
+    """A Common Ground on a new broker and database, with its logs in `folder`."""
+    nodes.ready(nodes.broker)
+    nodes.ready(nodes.database)
+    declare_topology(nodes.broker)
+    processes: list[Process] = []
+    uris = {service: nodes.database.uri_for(service) for service in SERVICES}
+    running = CommonGround(nodes.broker, nodes.database, uris, process_starter(folder, processes))
+    try:
+        running.start()
+        yield running
+        running.close()
+    finally:
+        for process in reversed(processes):
+            process.kill()
 
 
 def eventually(find: Callable[[], Any], what: str, seconds: float = 10) -> Any:

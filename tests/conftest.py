@@ -1,42 +1,25 @@
 """What the tests that cross services share: one running Common Ground, people in it, and systems that listen."""
 
-import secrets
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from chassis.nodes import MongoDB, Process, RabbitMQ
-from chassis.testing import PROCESSES, SERVICES, process_starter
-from commonground import CommonGround, declare_topology, forget_queues
+from chassis.testing import PROCESSES, shared_nodes
+from commonground import CommonGround, running_on
 from people import Door, Person
 from subscriber import Subscriber
 
 
-@pytest.fixture(scope="module")
-def session_platform(
-    broker: RabbitMQ, database: MongoDB, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[CommonGround]:
-    """The platform of a module; ask for `platform` instead."""
-    declare_topology(broker)
-    forget_queues(broker)
-    names = {service: f"platform_{service}_{secrets.token_hex(3)}" for service in SERVICES}
-    uris = {service: database.add_database(name, secrets.token_hex(8)) for service, name in names.items()}
-    processes: list[Process] = []
-    running = CommonGround(broker, database, uris, process_starter(tmp_path_factory.mktemp("platform"), processes))
-    try:
-        running.start()
-        yield running
-    finally:
-        running.close()
-        for process in reversed(processes):
-            process.kill()
-        forget_queues(broker)
-        for name in names.values():
-            database.drop_database(name)
+@pytest.fixture(scope="session")
+def session_platform(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommonGround]:
+    """The platform of the run; ask for `platform` instead."""
+    nodes = shared_nodes(pytestconfig, tmp_path_factory, {"broker", "database"})
+    with running_on(nodes, tmp_path_factory.mktemp("platform")) as platform:
+        yield platform
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def signed_out(session_platform: CommonGround) -> tuple[Person, float]:
     """Somebody who signed out at a time (monotonic). As early in the run as can be: access may go on for a minute."""
     eve = session_platform.person("eve")

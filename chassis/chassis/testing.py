@@ -1,8 +1,8 @@
-"""Fixtures for tests that need the real thing: a private RabbitMQ and MongoDB for each module, and processes.
+"""Fixtures for tests that need the real thing: a private RabbitMQ and MongoDB for each test run, and processes.
 
-Nothing starts before the first test asks for it, so that tests of plain rules stay instant. What was started ends with
-the module, so that one which kills its broker leaves nothing of that to the next. Loaded everywhere by
-`-p chassis.testing` in the root pyproject.toml.
+Nothing starts before the first test asks for it, so that tests of plain rules stay instant. Each module finds both as if
+they were new. One that kills them says so (`pytestmark = pytest.mark.kills_nodes`) and has its own, so that nothing of
+that is left to the next. Loaded everywhere by `-p chassis.testing` in the root pyproject.toml.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from chassis.nodes import MongoDB, Process, RabbitMQ
 
 SERVICES = ("groups", "events", "notifications")
+NOTEBOOK = "notebook"
+"""The small service of the chassis' own tests."""
 
 
 class Nodes:
-    """The broker and the database of one test run; both are launched together when the first of them is needed."""
+    """A broker and a database for tests; both are launched together when the first of them is needed."""
 
     def __init__(self, folder: Path, wanted: set[str]) -> None:
         # Imported here, so that a run without nodes does not pay for the drivers.
@@ -64,6 +66,13 @@ class Nodes:
             if not node.is_running:
                 node.start()
 
+    def clear(self) -> None:
+        """Remove all messages and documents, so that the next module finds what it would find on new nodes."""
+        if self.broker in self._used:
+            _forget_queues(self.broker)
+        if self.database in self._used:
+            self.database.clear()
+
     def end(self) -> None:
         """Stop both at once, without mercy: their data is not kept."""
         self.broker.kill()
@@ -72,6 +81,9 @@ class Nodes:
 
 
 NODES = pytest.StashKey[Nodes]()
+"""Those of the module that runs."""
+SHARED_NODES = pytest.StashKey[Nodes]()
+"""Those of the run, for every module that does not kill them."""
 WANTED = pytest.StashKey[set[str]]()
 PROCESSES = pytest.StashKey[list["Process"]]()
 
@@ -97,24 +109,48 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-@pytest.fixture(scope="module")
-def nodes(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    """The run's private nodes; ask for `broker` or `database` instead."""
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the run's nodes."""
+    if SHARED_NODES in config.stash:
+        config.stash[SHARED_NODES].end()
+
+
+def shared_nodes(config: pytest.Config, folders: pytest.TempPathFactory, wanted: set[str]) -> Nodes:
+    """The run's private nodes; those of them that are wanted are launched when they are first asked for."""
+    if SHARED_NODES not in config.stash:
+        config.stash[SHARED_NODES] = _launch(folders, wanted)
+    return config.stash[SHARED_NODES]
+
+
+def _launch(folders: pytest.TempPathFactory, wanted: set[str]) -> Nodes:
     from chassis.nodes import NodeError
 
     try:
-        started = Nodes(tmp_path_factory.mktemp("nodes"), pytestconfig.stash.get(WANTED, set()))
+        return Nodes(folders.mktemp("nodes"), wanted)
     except NodeError as error:
         pytest.fail(str(error), pytrace=False)
-    pytestconfig.stash[NODES] = started
-    yield started
+
+
+@pytest.fixture(scope="module")
+def nodes(
+    request: pytest.FixtureRequest, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Nodes]:
+    """The nodes of a module; ask for `broker` or `database` instead."""
+    own = any(mark.name == "kills_nodes" for mark in request.node.iter_markers())
+    wanted = pytestconfig.stash.get(WANTED, set())
+    found = _launch(tmp_path_factory, wanted) if own else shared_nodes(pytestconfig, tmp_path_factory, wanted)
+    pytestconfig.stash[NODES] = found
+    yield found
     del pytestconfig.stash[NODES]
-    started.end()
+    if own:
+        found.end()
+    else:
+        found.clear()
 
 
 @pytest.fixture(scope="module")
 def broker(nodes: Nodes) -> RabbitMQ:
-    """The run's RabbitMQ: `.uri` for the operator, `.uri_for("groups")`, `.kill()` and `.start()`.
+    """A RabbitMQ: `.uri` for the operator, `.uri_for("groups")`, `.kill()` and `.start()`.
 
     It has an account for each service and the gateway, and for two other systems: `newsletter`, and `warehouse`, which
     is trusted with all messages.
@@ -125,7 +161,7 @@ def broker(nodes: Nodes) -> RabbitMQ:
 
 @pytest.fixture(scope="module")
 def database(nodes: Nodes) -> MongoDB:
-    """The run's MongoDB: `.uri` for the administrator, `.uri_for("groups")`, `.kill()` and `.start()`."""
+    """A MongoDB: `.uri` for the administrator, `.uri_for("groups")`, `.kill()` and `.start()`."""
     nodes.ready(nodes.database)
     return nodes.database
 
@@ -228,14 +264,28 @@ RunService = Callable[..., RunningService]
 
 @pytest.fixture(scope="module")
 def topology(broker: RabbitMQ) -> RabbitMQ:
-    """The run's RabbitMQ with all that is shared on it declared, for the services and for the notebook of the chassis' tests."""
+    """The RabbitMQ with all that is shared on it declared, for the services and for the notebook of the chassis' tests."""
     from chassis.connection import connect
     from chassis.topology import declare, shared
 
     connection = connect(broker.uri, "topology")
-    declare(connection, shared([*SERVICES, "notebook"]))
+    declare(connection, shared([*SERVICES, NOTEBOOK]))
     connection.close()
     return broker
+
+
+def _forget_queues(broker: RabbitMQ) -> None:
+    """Remove what services and logs have on a broker, with the messages in it."""
+    from chassis.connection import connect
+    from chassis.topology import Queue, queues_of, shared
+
+    services = (*SERVICES, NOTEBOOK)
+    connection = connect(broker.uri, "test")
+    channel = connection.channel()
+    for one in (*shared(services), *(queue for service in services for queue in queues_of(service))):
+        if isinstance(one, Queue):
+            channel.queue_delete(one.name)
+    connection.close()
 
 
 class Services:

@@ -8,6 +8,8 @@ import pytest
 
 from chassis.testing import wait_until
 
+pytestmark = pytest.mark.kills_nodes
+
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 DELAYS = (0.2, 0.4, 0.8)
 

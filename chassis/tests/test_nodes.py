@@ -16,6 +16,8 @@ from pymongo.errors import OperationFailure
 
 from chassis.nodes import MongoDB, NodeError, NotInstalled, RabbitMQ, broker_user, mongodb, operator_user, rabbitmq
 
+pytestmark = pytest.mark.kills_nodes
+
 LISTENS = "0A"  # TCP_LISTEN of the kernel
 
 

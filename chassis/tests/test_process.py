@@ -14,6 +14,8 @@ from chassis.api_client import ApiClient, NoAnswer, Person
 from chassis.nodes import free_port
 from chassis.testing import wait_until
 
+pytestmark = pytest.mark.kills_nodes
+
 ANA = Person("psn_01JDCM0Y0G00000000000000AN", "ana", "Ana")
 
 

@@ -11,6 +11,8 @@ import pytest
 from chassis import outbox
 from chassis.testing import wait_until
 
+pytestmark = pytest.mark.kills_nodes
+
 RELAYING = Path(__file__).parent / "relaying.py"
 MANY = [str(number) for number in range(120)]
 

@@ -19,6 +19,8 @@ from chassis.testing import wait_until
 
 from .conftest import ROUTES, route
 
+pytestmark = pytest.mark.kills_nodes
+
 
 def test_serves_at_once_and_says_what_it_waits_for(new_shelf, open_door):
     door = open_door("nobody-there")

@@ -146,5 +146,5 @@ def _soon(look: Callable[[], int], relay: Process) -> int:
     while not (found := look()):
         if time.monotonic() > deadline:
             raise RuntimeError(f"The relay does not get on.\n{relay.tail()}")
-        time.sleep(0.002)
+        time.sleep(0.01)  # a look takes time from what is measured
     return found

@@ -4,31 +4,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from chassis.nodes import Process
-from chassis.testing import PROCESSES, SERVICES, Nodes, process_starter
-from commonground import CommonGround, declare_topology, queues
+from chassis.testing import PROCESSES, Nodes
+from commonground import CommonGround, queues, running_on
 
 
 @pytest.fixture(scope="session")
 def own_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommonGround]:
     """A whole platform on a broker and a database that nobody else uses; ask for `town` instead."""
     nodes = Nodes(tmp_path_factory.mktemp("nodes"), {"broker", "database"})
-    processes: list[Process] = []
     try:
-        nodes.ready(nodes.broker)
-        nodes.ready(nodes.database)
-        declare_topology(nodes.broker)
-        uris = {service: nodes.database.uri_for(service) for service in SERVICES}
-        start = process_starter(tmp_path_factory.mktemp("platform"), processes)
-        running = CommonGround(nodes.broker, nodes.database, uris, start)
-        running.start()
-        # Killed earlier, RabbitMQ would not know its newest queues again.
-        nodes.broker.wait_registered(*(name for name in queues() if ".groups." not in name))
-        yield running
-        running.close()
+        with running_on(nodes, tmp_path_factory.mktemp("platform")) as running:
+            # Killed earlier, RabbitMQ would not know its newest queues again.
+            nodes.broker.wait_registered(*(name for name in queues() if ".groups." not in name))
+            yield running
     finally:
-        for process in reversed(processes):
-            process.kill()
         nodes.end()
 
 

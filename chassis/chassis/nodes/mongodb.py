@@ -208,6 +208,13 @@ class MongoDB:
             client[database].command("dropAllUsersFromDatabase")
             client.drop_database(database)
 
+    def clear(self) -> None:
+        """Remove everything that is kept in the running node but its users."""
+        with self._client(self._admin_password) as client:
+            for name in client.list_database_names():
+                if name not in ("admin", "config", "local"):
+                    client.drop_database(name)
+
     def __enter__(self) -> MongoDB:
         self.start()
         return self
