@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Component, Timezone, TimezoneDaylight, TimezoneStandard
 from icalendar import Event as VEvent
+from icalendar import vText
 
 from events.events.model import GOING, MAYBE, WAITLISTED, Event
 from events.rsvps.model import Rsvp
@@ -70,8 +71,8 @@ def write(name: str, entries: Sequence[Entry]) -> bytes:
     calendar.add("version", "2.0")
     calendar.add("prodid", PRODUCT)
     calendar.add("calscale", "GREGORIAN")
-    calendar.add("name", name)
-    calendar.add("x-wr-calname", name)
+    calendar.add("name", _Text(name))
+    calendar.add("x-wr-calname", _Text(name))
     calendar.add("refresh-interval", REFRESHED, parameters={"VALUE": "DURATION"})
     for zone, years in sorted(_zones(entries).items()):
         calendar.add_component(_time_zone(zone, years))
@@ -96,19 +97,28 @@ def _entry(entry: Entry) -> Component:
     one.add("created", _utc(event.created_at))
     one.add("sequence", event.revision)
     one.add("status", _status(entry))
-    one.add("summary", event.title)
+    one.add("summary", _Text(event.title))
     for name, moment in (("dtstart", event.starts_at), ("dtend", event.ends_at)):
         one.add(name, _utc(moment) if event.time_zone == "UTC" else moment.astimezone(zone))
     if event.description:
-        one.add("description", event.description)
+        one.add("description", _Text(event.description))
     if place := _place(event):
-        one.add("location", place)
+        one.add("location", _Text(place))
     if location := (event.venue or {}).get("location"):
         one.add("geo", (location["lat"], location["lon"]))
     if entry.inside and event.join_url:
         # RFC 7986, section 5.11
         one.add("conference", event.join_url, parameters={"VALUE": "URI", "FEATURE": "VIDEO"})
     return one
+
+
+class _Text(vText):
+    r"""A text as somebody wrote it. icalendar takes the two characters `\N` for the end of a line, also in `C:\New`."""
+
+    def to_ical(self) -> bytes:
+        """Escape it (RFC 5545, section 3.3.11)."""
+        text = str(self).replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,")
+        return text.replace("\n", "\\n").encode()
 
 
 def _utc(moment: datetime) -> datetime:

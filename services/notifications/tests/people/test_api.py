@@ -39,7 +39,7 @@ def test_an_export_has_all_that_is_held_about_a_person_and_nothing_of_others(wor
     export = held(world, world.ben)
     assert export["person_id"] == world.ben.id
     standings = {one["to"][:4]: (one["group"], one["present"], one["role"]) for one in export["standings"]}
-    assert standings == {"grp_": (kittens["id"], True, "member"), "evt_": (kittens["id"], True, None)}
+    assert standings == {"grp_": (kittens["id"], True, "member"), "evt_": (kittens["id"], True, "going")}
     assert export["read"] == {"up_to": "", "ids": [seat["id"]]}
     assert sorted(one["title"] for one in export["notices"]) == [
         "Ben joined Kittens and Bacon",
