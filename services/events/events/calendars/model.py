@@ -10,9 +10,8 @@ from functools import lru_cache
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
-from icalendar import Calendar, Component, Timezone, TimezoneDaylight, TimezoneStandard
+from icalendar import Calendar, Component, Timezone, TimezoneDaylight, TimezoneStandard, vText
 from icalendar import Event as VEvent
-from icalendar import vText
 
 from events.events.model import GOING, MAYBE, WAITLISTED, Event
 from events.rsvps.model import Rsvp
