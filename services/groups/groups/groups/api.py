@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from chassis.endpoints import ANYONE, SIGNED_IN, Answer, Call, endpoint
+from chassis.merge_patch import patched
 from chassis.problems import NotAllowed, NotFound
 from groups.groups import model
 from groups.groups.schemas import GroupArchived, GroupFounded, GroupPatch, GroupUpdated, GroupView, NewGroup
 from groups.groups.store import SlugTaken
 from groups.members.model import found_membership
 from groups.members.schemas import MemberJoined, Passage
-from groups.merge_patch import patched
 from groups.moderation.audit import note
 
 _WHOLE = NewGroup()

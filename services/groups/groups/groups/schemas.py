@@ -7,11 +7,11 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
+from chassis.merge_patch import patch_of
 from chassis.messages import Message
 from chassis.schemas import Integer, Schema, Text, Time, rfc3339
 from chassis.vocabulary import GroupRef, Interests, Place
 from groups.groups.model import FIELDS, JOIN_POLICIES, ROLES, SCOPES, VISIBILITIES, Group
-from groups.merge_patch import patch_of
 
 
 class AskAfter(Schema):

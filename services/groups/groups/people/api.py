@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import Any
 
 from chassis.endpoints import ANYONE, SIGNED_IN, Answer, Call, endpoint
+from chassis.merge_patch import patched
 from groups.members.api import leave_all
-from groups.merge_patch import patched
 from groups.people import model
 from groups.people.schemas import (
     ChangedPerson,

@@ -8,10 +8,10 @@ from zoneinfo import available_timezones
 
 from marshmallow import ValidationError, fields, validate
 
+from chassis.merge_patch import patch_of
 from chassis.messages import Message
 from chassis.schemas import Flag, Schema, Text, Time
 from chassis.vocabulary import EventRef, Interests, Place
-from groups.merge_patch import patch_of
 from groups.moderation.schemas import HeldReport
 from groups.watches.schemas import HeldWatch
 

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import ValidationError, fields
 
+from chassis.merge_patch import merge_patch, patch_of, patched
 from chassis.problems import Invalid
 from chassis.schemas import Schema, Text
 from chassis.vocabulary import Place
-from groups.merge_patch import merge_patch, patch_of, patched
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
