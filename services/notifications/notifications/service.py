@@ -11,14 +11,23 @@ from notifications.inbox.store import Inbox, Readers
 from notifications.notices.api import NoticesApi
 from notifications.notices.store import Notices
 from notifications.people.api import PeopleApi
-from notifications.people.store import Forgotten
+from notifications.people.store import Forgotten, Profiles
+from notifications.preferences.api import PreferencesApi
+from notifications.preferences.store import PreferencesStore
 
 
-class Notifications(AudiencesApi, NoticesApi, InboxApi, PeopleApi):
+class Notifications(AudiencesApi, NoticesApi, InboxApi, PreferencesApi, PeopleApi):
     """Notices, and the inbox in which people read them."""
 
     name = "notifications"
     store = Store(
-        groups=Groups, standings=Standings, notices=Notices, inbox=Inbox, readers=Readers, forgotten=Forgotten
+        groups=Groups,
+        standings=Standings,
+        notices=Notices,
+        inbox=Inbox,
+        readers=Readers,
+        preferences=PreferencesStore,
+        profiles=Profiles,
+        forgotten=Forgotten,
     )
     settings = Settings()

@@ -186,6 +186,10 @@ class World:
     def due(self, group: dict[str, Any], event: dict[str, Any], lead: str = "PT24H", **options: Any) -> Message:
         return self.tell("events.event.due.v1", event["id"], {**self._of(group, event), "in": lead}, **options)
 
+    def registered(self, who: Person, what: str = "registered", held: bool = False, **profile: Any) -> Message:
+        data = {"person": named(who), "interests": [], "time_zone": "UTC", "locale": "en", **profile}
+        return self.tell(f"groups.person.{what}.v1", who.id, data, held=held)
+
     def erased(self, who: Person, **options: Any) -> Message:
         return self.tell("groups.person.erased.v1", who.id, {"person_id": who.id, "handle": who.handle}, **options)
 

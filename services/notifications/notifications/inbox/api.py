@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from chassis.endpoints import SIGNED_IN, Call, endpoint
@@ -10,7 +11,8 @@ from notifications.audiences.model import audiences_of, left_groups
 from notifications.inbox import model
 from notifications.inbox.model import Reader, View
 from notifications.inbox.schemas import InboxPage, InboxQuery, ReadMark, Summary
-from notifications.notices.model import AUDIENCE_OF
+from notifications.notices.model import KINDS
+from notifications.preferences.model import Preferences
 
 
 class InboxApi:
@@ -27,7 +29,13 @@ class InboxApi:
         they were removed. Nobody is told of their own doing.
         """
         reader = self.store.readers.get(call.caller.id)
-        view = self._view(call, reader if query["unread"] else None, query.get("kind"), query.get("group"))
+        view = view_of(
+            self.store,
+            call.caller.id,
+            unread_of=reader if query["unread"] else None,
+            kind=query.get("kind"),
+            group=query.get("group"),
+        )
         before = query["cursor"][0] if "cursor" in query else None
         found = self.store.inbox.newest(view, before, query["limit"] + 1)
         items = [{**notice, "read": reader.has_read(notice["_id"])} for notice in found]
@@ -36,7 +44,7 @@ class InboxApi:
     @endpoint("GET", "/v1/inbox/summary", returns=Summary, access=SIGNED_IN)
     def sum_up_inbox(self, call: Call) -> dict[str, int]:
         """Count unread notices, up to 1,000."""
-        view = self._view(call, self.store.readers.get(call.caller.id))
+        view = view_of(self.store, call.caller.id, unread_of=self.store.readers.get(call.caller.id))
         return {"unread": self.store.inbox.count(view, model.MOST_COUNTED)}
 
     @endpoint("POST", "/v1/inbox/read", body=ReadMark, status=204, access=SIGNED_IN)
@@ -46,7 +54,7 @@ class InboxApi:
         Ids that are not in the caller's inbox are passed over without a word, as are those that were read before. What
         `up_to` covers stays read.
         """
-        seen = self.store.inbox.among(self._view(call), body["ids"]) if "ids" in body else []
+        seen = self.store.inbox.among(view_of(self.store, call.caller.id), body["ids"]) if "ids" in body else []
         with self.store.transaction(call) as tx:
             reader = tx.readers.get(call.caller.id)
             if "up_to" in body:
@@ -54,21 +62,35 @@ class InboxApi:
             else:
                 tx.readers.save(model.read(reader, seen))
 
-    def _view(
-        self, call: Call, unread_of: Reader | None = None, kind: str | None = None, group: str | None = None
-    ) -> View:
-        """What the caller sees: of one kind or group only if given."""
-        person = call.caller.id
-        standings = self.store.standings.of(person)
-        hidden = self.store.groups.private(left_groups(standings))
-        groups = self.store.groups.named(group) if group is not None else None
-        if groups is not None:
-            standings = [one for one in standings if one.group in groups]
-        return View(
-            audiences=audiences_of(person, standings, AUDIENCE_OF[kind] if kind else None),
-            person=person,
-            hidden=frozenset(hidden),
-            groups=tuple(groups) if groups is not None else None,
-            kind=kind,
-            unread_of=unread_of,
-        )
+
+def view_of(
+    store: Any,
+    person: str,
+    *,
+    unread_of: Reader | None = None,
+    kind: str | None = None,
+    group: str | None = None,
+    silent: Callable[[Preferences], Iterable[str]] = Preferences.not_in_inbox,
+) -> View:
+    """What a person sees of all notices just now: of one kind or group (id or slug), or what is unread, only if given.
+
+    `silent` says which kinds they do not want there; by default, which they do not want in their inbox. Whether they see
+    a notice, as it is kept, says `view_of(store, person).shows(notice)`.
+    """
+    preferences = store.preferences.get(person)
+    muted, highlights = preferences.groups_at("mute"), preferences.groups_at("highlights")
+    standings = store.standings.of(person)
+    hidden = store.groups.private(left_groups(standings))
+    groups = store.groups.named(group) if group is not None else None
+    belongs = [one for one in standings if one.group not in muted and (groups is None or one.group in groups)]
+    return View(
+        audiences=audiences_of(person, belongs, KINDS[kind].audience if kind else None),
+        person=person,
+        hidden=frozenset(hidden),
+        muted=muted,
+        highlights=highlights,
+        silent=frozenset(silent(preferences)),
+        groups=tuple(groups) if groups is not None else None,
+        kind=kind,
+        unread_of=unread_of,
+    )

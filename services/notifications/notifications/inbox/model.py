@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from chassis.ids import first_id_at
-from notifications.audiences.model import ALWAYS
+from notifications.audiences.model import ALWAYS, Audience
+from notifications.notices.model import FAREWELLS, HIGHLIGHTS
 
 MOST_MARKS = 500
 """How many notices are remembered as read one by one. Beyond, all up to the oldest of them counts as read."""
@@ -61,6 +63,12 @@ class View:
     """Who looks: what is not for them is left out."""
     hidden: frozenset[str] = frozenset()
     """Groups nothing of which is seen, but that one was removed from them."""
+    muted: frozenset[str] = frozenset()
+    """Groups of which one wants to hear nothing."""
+    highlights: frozenset[str] = frozenset()
+    """Groups of which one wants to hear the highlights only."""
+    silent: frozenset[str] = frozenset()
+    """Kinds of notice that one does not want here."""
     groups: tuple[str, ...] | None = None
     """Only what concerns these groups."""
     kind: str | None = None
@@ -74,6 +82,28 @@ class View:
         The query finds by id, which says when a notice was posted; after an outage that can be long after it happened.
         """
         return at >= self.audiences[audience] and not (self.unread_of and self.unread_of.has_read(notice))
+
+    def shows(self, notice: Mapping[str, Any]) -> bool:
+        """Whether a notice, as it is kept, is in the view: what the query decides for many, decided for one."""
+        told = notice["audience"]
+        me = Audience("person", self.person).key
+        audience = told if isinstance(told, str) else me if me in told else ""
+        return (
+            audience in self.audiences
+            and self.person not in notice["not_for"]
+            and self.kind in (None, notice["kind"])
+            and self._wants(notice["kind"], (notice["group"] or {}).get("id"))
+            and self.sees(notice["_id"], audience, notice["at"])
+        )
+
+    def _wants(self, kind: str, group: str | None) -> bool:
+        return (
+            kind not in self.silent
+            and group not in self.muted
+            and (group not in self.hidden or kind in FAREWELLS)
+            and (group not in self.highlights or kind in HIGHLIGHTS)
+            and (self.groups is None or group in self.groups)
+        )
 
     def floor(self) -> str:
         """The id above which all notices in the view are."""

@@ -9,7 +9,7 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 from chassis.schemas import Cursor, ListQuery, QueryFlag, Schema, Time, page_of
 from chassis.vocabulary import GroupRef
 from notifications.inbox.model import MOST_COUNTED
-from notifications.notices.model import AUDIENCE_OF
+from notifications.notices.model import KINDS
 from notifications.notices.schemas import Subject
 
 # The end is the very end, in Python too, where $ alone would let a line feed pass.
@@ -28,9 +28,7 @@ class InboxQuery(ListQuery):
     """What of the inbox to list."""
 
     unread = QueryFlag(load_default=False, metadata={"description": "Only what is not read."})
-    kind = fields.String(
-        validate=validate.OneOf(list(AUDIENCE_OF)), metadata={"description": "Only notices of this kind."}
-    )
+    kind = fields.String(validate=validate.OneOf(list(KINDS)), metadata={"description": "Only notices of this kind."})
     group = fields.String(metadata={"description": "Only what concerns this group (id or slug)."})
     cursor = Cursor(str, validate=_is_place, metadata={"description": "The `next` of the page before."})
 
@@ -39,7 +37,7 @@ class InboxItem(Schema):
     """A notice, as the person who hears it reads it."""
 
     id = fields.String(attribute="_id", required=True)
-    kind = fields.String(required=True, validate=validate.OneOf(list(AUDIENCE_OF)))
+    kind = fields.String(required=True, validate=validate.OneOf(list(KINDS)))
     title = fields.String(required=True)
     body = fields.String(required=True)
     group = fields.Nested(

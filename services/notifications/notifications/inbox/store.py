@@ -14,7 +14,7 @@ from pymongo.cursor import Cursor
 from chassis.store import Repository
 from notifications.audiences.model import Audience
 from notifications.inbox.model import Reader, View
-from notifications.notices.model import FAREWELLS
+from notifications.notices.model import FAREWELLS, HIGHLIGHTS
 
 SCHEMA = 1
 
@@ -117,13 +117,25 @@ def _query(view: View, floors: Floors, before: str | None = None) -> Query:
 def _rest(view: View) -> Query:
     """What is decided notice by notice."""
     rest: Query = {"not_for": {"$ne": view.person}}
-    if view.hidden:
-        rest["$nor"] = [{"group.id": {"$in": list(view.hidden)}, "kind": {"$nin": list(FAREWELLS)}}]
+    if unwanted := list(_unwanted(view)):
+        rest["$nor"] = unwanted
     if view.groups is not None:
         rest["group.id"] = {"$in": list(view.groups)}
     if view.kind:
         rest["kind"] = view.kind
     return rest
+
+
+def _unwanted(view: View) -> Iterator[Query]:
+    """What the view leaves out, whomever it was told; see View.shows."""
+    if view.hidden:
+        yield {"group.id": {"$in": list(view.hidden)}, "kind": {"$nin": list(FAREWELLS)}}
+    if view.highlights:
+        yield {"group.id": {"$in": list(view.highlights)}, "kind": {"$nin": list(HIGHLIGHTS)}}
+    if view.muted:
+        yield {"group.id": {"$in": list(view.muted)}}
+    if view.silent:
+        yield {"kind": {"$in": list(view.silent)}}
 
 
 def _seen_by(view: View) -> dict[str, Any]:

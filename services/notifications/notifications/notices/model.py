@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -33,28 +33,51 @@ EVENT_CANCELLED = "event.cancelled"
 EVENT_DUE = "event.due"
 RSVP_PROMOTED = "rsvp.promoted"
 
-AUDIENCE_OF: Mapping[str, AudienceKind] = {
-    GROUP_ARCHIVED: "group",
-    MEMBER_JOINED: "organizers",
-    MEMBER_REMOVED: "person",
-    MEMBER_BANNED: "person",
-    MEMBER_ROLE_CHANGED: "person",
-    JOIN_REQUESTED: "moderators",
-    JOIN_APPROVED: "person",
-    JOIN_DECLINED: "person",
-    WATCH_MATCHED: "person",
-    DEMAND_RISEN: "people",
-    PROMOTION_SENT: "people",
-    ASK_OPENED: "group",
-    ASK_RESOLVED: "people",
-    OFFER_MADE: "person",
-    EVENT_SCHEDULED: "group",
-    EVENT_CHANGED: "event",
-    EVENT_CANCELLED: "event",
-    EVENT_DUE: "going",
-    RSVP_PROMOTED: "person",
+Cadence = Literal["now", "daily", "weekly", "off"]
+"""When somebody is mailed what they hear of: at once, with others once a day or once a week, or never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What holds for all notices of a kind; `email` unless a person prefers otherwise."""
+
+    audience: AudienceKind
+    email: Cadence
+    highlight: bool = False
+    """Whether it reaches those too who want no more than the highlights of the group that it concerns."""
+
+
+# fmt: off
+KINDS: Mapping[str, Kind] = {
+    # what happened       who hears of it       by email  a highlight of its group
+    GROUP_ARCHIVED:      Kind("group",      "daily",  highlight=True),
+    MEMBER_JOINED:       Kind("organizers", "weekly"),
+    MEMBER_REMOVED:      Kind("person",     "now",    highlight=True),
+    MEMBER_BANNED:       Kind("person",     "now",    highlight=True),
+    MEMBER_ROLE_CHANGED: Kind("person",     "now",    highlight=True),
+    JOIN_REQUESTED:      Kind("moderators", "now",    highlight=True),
+    JOIN_APPROVED:       Kind("person",     "now",    highlight=True),
+    JOIN_DECLINED:       Kind("person",     "now",    highlight=True),
+    WATCH_MATCHED:       Kind("person",     "now",    highlight=True),
+    DEMAND_RISEN:        Kind("people",     "daily",  highlight=True),
+    PROMOTION_SENT:      Kind("people",     "weekly"),
+    ASK_OPENED:          Kind("group",      "daily"),
+    ASK_RESOLVED:        Kind("people",     "daily",  highlight=True),
+    OFFER_MADE:          Kind("person",     "now",    highlight=True),
+    EVENT_SCHEDULED:     Kind("group",      "daily",  highlight=True),
+    EVENT_CHANGED:       Kind("event",      "now",    highlight=True),
+    EVENT_CANCELLED:     Kind("event",      "now",    highlight=True),
+    EVENT_DUE:           Kind("going",      "now",    highlight=True),
+    RSVP_PROMOTED:       Kind("person",     "now",    highlight=True),
 }
-"""All kinds of notice, with the kind of audience of each."""
+# fmt: on
+"""Who hears of what: all kinds of notice.
+
+Of other messages nobody hears. A profile, a group's text and an answer are changed by those whom it concerns, or can be
+seen where they are looked for; who leaves a group leaves quietly; who came to an event knows it.
+"""
+
+HIGHLIGHTS = frozenset(name for name, kind in KINDS.items() if kind.highlight)
 
 FAREWELLS = frozenset({MEMBER_REMOVED, MEMBER_BANNED})
 """What a person is told of their own end in a group. They may read it even if the group is private."""

@@ -8,7 +8,7 @@ from marshmallow import fields, validate
 
 from chassis.messages import Message
 from chassis.schemas import Schema, Time, Tolerant
-from notifications.notices.model import AUDIENCE_OF
+from notifications.notices.model import KINDS
 
 
 class GroupNamed(Tolerant):
@@ -189,7 +189,7 @@ class NoticePostedData(Schema):
     """One notice, without its words."""
 
     id = fields.String(data_key="notice_id", required=True)
-    kind = fields.String(required=True, validate=validate.OneOf(list(AUDIENCE_OF)))
+    kind = fields.String(required=True, validate=validate.OneOf(list(KINDS)))
     audience = fields.Nested(AudienceSchema, required=True)
     subject = fields.Nested(Subject, required=True)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from chassis.endpoints import SIGNED_IN, Call, endpoint
 from chassis.messages import Received
+from chassis.problems import AuthenticationRequired
 from chassis.subscriptions import subscribe
 from notifications.audiences.schemas import ErasedData
-from notifications.people.schemas import Export
+from notifications.people.schemas import Export, ProfileData
+from notifications.preferences.schemas import shown
 
 
 class PeopleApi:
@@ -24,14 +28,55 @@ class PeopleApi:
             "person_id": person,
             "standings": self.store.standings.of(person),
             "read": self.store.readers.get(person),
+            "profile": self.store.profiles.find(person),
+            "preferences": shown(self.store.preferences.get(person)),
             "notices": list(self.store.notices.concerning(person)),
         }
 
     @subscribe("groups.person.erased.v1", data=ErasedData)
     def forget_person(self, message: Received) -> None:
-        """Forget a person who erased themselves: their notices, what they read, and their part in what others read."""
+        """Forget a person who erased themselves: their notices, what they read and prefer, and their part in what others read."""
         person = message.data["person_id"]
         self.store.forgotten.add(person, message.now)
         with self.store.transaction(message) as tx:
             tx.notices.forget(person)
             tx.readers.forget(person)
+            tx.preferences.forget(person)
+            tx.profiles.forget(person)
+
+    @subscribe("groups.person.registered.v1", data=ProfileData, projection="profiles")
+    def note_registered(self, message: Received) -> None:
+        """Where a person lives and which language they read is noted, for what is mailed to them."""
+        self._note_profile(message)
+
+    @subscribe("groups.person.updated.v1", data=ProfileData, projection="profiles")
+    def note_updated_person(self, message: Received) -> None:
+        """The person lives elsewhere, reads another language or is called otherwise."""
+        self._note_profile(message)
+
+    def _note_profile(self, message: Received) -> None:
+        data = message.data
+        person = data["person"]["id"]
+        seen = {"name": data["person"]["display_name"], "time_zone": data["time_zone"], "locale": data["locale"]}
+        try:
+            with self.store.transaction(message) as tx:
+                if not tx.forgotten.has(person):
+                    tx.profiles.project(person, message.sequence, seen)
+        finally:
+            if self.store.forgotten.has(person):  # meanwhile: see Forgotten
+                self.store.profiles.forget(person)
+
+
+@contextmanager
+def staying(store: Any, person: str, forget: Callable[[str], None]) -> Iterator[None]:
+    """Around a unit of work by which a person has something kept; `forget` deletes it if they erase themselves meanwhile.
+
+    Raises AuthenticationRequired when they have erased themselves; see Forgotten.
+    """
+    if store.forgotten.has(person):
+        raise AuthenticationRequired("This person is not here any more.")
+    try:
+        yield
+    finally:
+        if store.forgotten.has(person):
+            forget(person)

@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from chassis.schemas import Schema, Time
+from chassis.schemas import Schema, Time, Tolerant
 from chassis.vocabulary import GroupRef
 from notifications.notices.schemas import Subject
+from notifications.preferences.schemas import NoticePreferences
+
+
+class PersonCalled(Tolerant):
+    """What is kept of how a person is called."""
+
+    id = fields.String(required=True)
+    display_name = fields.String(required=True)
+
+
+class ProfileData(Tolerant):
+    """Of `groups.person.registered` and `.updated`."""
+
+    person = fields.Nested(PersonCalled, required=True)
+    time_zone = fields.String(load_default="UTC")
+    locale = fields.String(load_default="en")
 
 
 class HeldNotice(Schema):
@@ -28,7 +44,9 @@ class HeldStanding(Schema):
     group = fields.String(required=True, metadata={"description": "The id of the group, or the event's group."})
     present = fields.Boolean(required=True, metadata={"description": "Whether they hear of it now."})
     since = Time(required=True, allow_none=True)
-    role = fields.String(required=True, allow_none=True)
+    role = fields.String(
+        required=True, allow_none=True, metadata={"description": "In the group, or the last answer to the event."}
+    )
 
 
 class HeldReading(Schema):
@@ -38,10 +56,20 @@ class HeldReading(Schema):
     ids = fields.List(fields.String(), attribute="marks", required=True)
 
 
+class HeldProfile(Schema):
+    """What is kept of the person's profile, to write to them."""
+
+    name = fields.String(required=True)
+    time_zone = fields.String(required=True)
+    locale = fields.String(required=True)
+
+
 class Export(Schema):
     """All that notifications hold about a person. What went to a whole group is in the inbox."""
 
     person_id = fields.String(required=True)
     standings = fields.List(fields.Nested(HeldStanding), required=True)
     read = fields.Nested(HeldReading, required=True)
+    preferences = fields.Nested(NoticePreferences, required=True)
+    profile = fields.Nested(HeldProfile, required=True, allow_none=True)
     notices = fields.List(fields.Nested(HeldNotice), required=True)

@@ -1,11 +1,31 @@
-"""Remembers which people were forgotten, so that a message that comes late does not bring them back."""
+"""Keeps how to write to people, and who was forgotten, so that a message that comes late does not bring them back."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
 
-from chassis.store import Repository
+from chassis.store import Projection, Repository
+from notifications.people.model import Profile
+
+
+class Profiles(Projection):
+    """What it takes to write to a person: how they are called, where they live, which language they read."""
+
+    collection = "profiles"
+
+    def find(self, person: str) -> Profile | None:
+        """The person's profile, if it is known."""
+        return self.of([person]).get(person)
+
+    def of(self, people: Collection[str]) -> dict[str, Profile]:
+        """The profiles of these people, of those of whom one is known."""
+        found = self.documents.find({"_id": {"$in": list(people)}}, session=self.session)
+        return {one["_id"]: Profile(one["name"], one["time_zone"], one["locale"]) for one in found}
+
+    def forget(self, person: str) -> None:
+        """Delete a person's profile."""
+        self.documents.delete_one({"_id": person}, session=self.session)
 
 
 class Forgotten(Repository):

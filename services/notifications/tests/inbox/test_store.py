@@ -38,7 +38,7 @@ def audiences(store):
         {
             "_id": place(minute, minute),
             "audience": chance.choice(keys[1:]) if minute % 100 else [*CROWD[: minute % 7], OWN, *CROWD[minute % 7 :]],
-            "kind": "member.removed" if minute % 13 == 0 else "event.scheduled",
+            "kind": "member.removed" if minute % 13 == 0 else "ask.opened" if minute % 3 else "event.scheduled",
             "title": f"New: {minute}",
             "at": at(minute - (2_000 if minute % 50 == 0 else 0)),
             "group": {"id": f"grp_{minute % 7}"},
@@ -67,6 +67,9 @@ def expected(view, before=None):
         and (one["group"]["id"] not in view.hidden or one["kind"] == "member.removed")
         and view.kind in (None, one["kind"])
         and (view.groups is None or one["group"]["id"] in view.groups)
+        and one["kind"] not in view.silent
+        and one["group"]["id"] not in view.muted
+        and (one["group"]["id"] not in view.highlights or one["kind"] != "ask.opened")
     ]
 
 
@@ -83,6 +86,11 @@ def views(audiences):
             yield View(since, ME, hidden=frozenset({"grp_1"}))
             yield View(since, ME, groups=("grp_2", "grp_x"), hidden=frozenset({"grp_2"}))
             yield View(since, ME, kind="event.scheduled")
+            yield View(
+                since, ME, muted=frozenset({"grp_1"}), highlights=frozenset({"grp_2"}), hidden=frozenset({"grp_3"})
+            )
+            yield View(since, ME, silent=frozenset({"event.scheduled"}), kind="event.scheduled")
+            yield View(since, ME, silent=frozenset({"event.scheduled", "member.removed"}))
 
 
 def test_the_newest_are_exactly_what_a_view_has(store, audiences):
@@ -92,6 +100,12 @@ def test_the_newest_are_exactly_what_a_view_has(store, audiences):
         if len(wanted) > 50:
             found = store.inbox.newest(view, wanted[40], 100)
             assert [one["_id"] for one in found] == wanted[41:141]
+
+
+def test_whether_a_view_shows_one_notice_is_what_the_query_says_of_all(store, audiences):
+    for view in views(audiences):
+        shown = [one["_id"] for one in reversed(NOTICES) if view.shows(one)]
+        assert shown == expected(view)
 
 
 def test_the_count_is_what_a_view_has_up_to_the_most(store, audiences):

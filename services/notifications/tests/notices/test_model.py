@@ -6,7 +6,7 @@ import pytest
 
 from notifications.audiences.model import People
 from notifications.notices import model
-from notifications.notices.model import AUDIENCE_OF
+from notifications.notices.model import KINDS
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
 KITTENS = {"id": "grp_kittens", "slug": "kittens-and-bacon", "name": "Kittens and Bacon"}
@@ -184,9 +184,9 @@ NOTICES = [
 
 
 def test_every_kind_is_among_these():
-    assert {notice.kind for notice in NOTICES} == set(AUDIENCE_OF)
+    assert {notice.kind for notice in NOTICES} == set(KINDS)
 
 
 @pytest.mark.parametrize("notice", NOTICES, ids=lambda notice: notice.kind)
 def test_each_kind_goes_to_the_kind_of_audience_where_the_inbox_looks_for_it(notice):
-    assert notice.audience.kind == AUDIENCE_OF[notice.kind]
+    assert notice.audience.kind == KINDS[notice.kind].audience

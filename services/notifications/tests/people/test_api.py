@@ -36,8 +36,13 @@ def held(world, who):
 def test_an_export_has_all_that_is_held_about_a_person_and_nothing_of_others(world, kittens):
     [seat] = world.inbox(world.ben, kind="rsvp.promoted")
     world.service.api.post("/v1/inbox/read", {"ids": [seat["id"]]}, as_=world.ben)
+    world.registered(world.ben, time_zone="Europe/Berlin", locale="de")
+    quiet = {"from": "22:00", "to": "07:00"}
+    world.service.api.patch("/v1/me/notices", {"quiet_hours": quiet}, as_=world.ben)
     export = held(world, world.ben)
     assert export["person_id"] == world.ben.id
+    assert export["profile"] == {"name": "Ben", "time_zone": "Europe/Berlin", "locale": "de"}
+    assert export["preferences"]["quiet_hours"] == quiet
     standings = {one["to"][:4]: (one["group"], one["present"], one["role"]) for one in export["standings"]}
     assert standings == {"grp_": (kittens["id"], True, "member"), "evt_": (kittens["id"], True, "going")}
     assert export["read"] == {"up_to": "", "ids": [seat["id"]]}
@@ -46,8 +51,11 @@ def test_an_export_has_all_that_is_held_about_a_person_and_nothing_of_others(wor
         "New: Yoga",
         "You are in: Bacon brunch",
     ]
-    assert held(world, world.eve) == {
+    nothing = held(world, world.eve)
+    assert nothing.pop("preferences")["groups"] == {}
+    assert nothing == {
         "person_id": world.eve.id,
+        "profile": None,
         "standings": [],
         "read": {"up_to": "", "ids": []},
         "notices": [],
@@ -56,11 +64,13 @@ def test_an_export_has_all_that_is_held_about_a_person_and_nothing_of_others(wor
 
 def test_a_person_who_erased_themselves_is_nowhere_any_more(world, kittens):
     world.joined(kittens, world.chris)
+    world.registered(world.ben)
+    world.service.api.patch("/v1/me/notices", {"groups": {kittens["id"]: "highlights"}}, as_=world.ben)
     world.erased(world.ben)
     export = held(world, world.ben)
     assert (export["standings"], export["notices"]) == ([], [])
     assert world.titles(world.ana) == ["New: Yoga", "Chris joined Kittens and Bacon"][::-1]
-    for collection in ("standings", "notices", "readers", "groups"):
+    for collection in ("standings", "notices", "readers", "groups", "preferences", "profiles"):
         documents = list(world.store.database[collection].find())
         assert world.ben.id not in str(documents)
         assert "Ben joined" not in str([one for one in documents if one.get("group", {}) == kittens])
@@ -85,7 +95,7 @@ def test_a_person_who_erased_themselves_is_in_no_list_and_no_words_and_others_ke
     for kind in ("promotion.sent", "demand.risen"):
         assert len(world.titles(world.dora, kind=kind)) == 1
     assert world.titles(world.dora, kind="ask.resolved") == ["Chris thanks you: Who has a ladder?"]
-    for collection in ("standings", "notices", "readers", "groups"):
+    for collection in ("standings", "notices", "readers", "groups", "preferences", "profiles"):
         documents = str(list(world.store.database[collection].find()))
         assert world.ben.id not in documents
         assert "Ben asks" not in documents and "Ben offers" not in documents and "Ben thanks" not in documents
@@ -115,14 +125,18 @@ def test_what_comes_late_about_an_erased_person_does_not_bring_them_back(world, 
         world.requested(hockey, world.ben, held=True),
         world.advertised(hockey, world.ben, world.dora, held=True),
         world.scheduled(hockey, event, by=world.ben, held=True),
+        world.registered(world.ben, held=True),
     ]
     world.erased(world.ben)
     world.publish(*late)
+    answer = world.service.api.patch("/v1/me/notices", {"groups": {hockey["id"]: "mute"}}, as_=world.ben)
+    assert (answer.status, answer.problem) == (401, "authentication-required")
     assert world.titles(world.ana, group=hockey["id"]) == ["New: Bacon brunch"]
     assert world.titles(world.dora, group=hockey["id"]) == ["You may like Hockey Fans"]
     assert world.ben.id not in str(list(world.store.database["notices"].find()))
-    assert held(world, world.ben)["standings"] == []
-    assert held(world, world.ben)["notices"] == []
+    export = held(world, world.ben)
+    assert (export["standings"], export["notices"], export["profile"]) == ([], [], None)
+    assert export["preferences"]["groups"] == {}
 
 
 def test_a_person_erased_while_messages_about_them_arrive_is_forgotten_too(world):
