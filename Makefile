@@ -2,14 +2,12 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 # Tests mostly wait, so more of them at once than there are cores; each worker has a RabbitMQ and a MongoDB of its own.
-# Those of single services come first: on one broker they would share their calls with the whole platform of tests/.
 WORKERS ?= 3
 .DEFAULT_GOAL := help
 .PHONY: help up story status logs env down clean check test bench format lock
 
 bin := .venv/bin
 local := $(bin)/python -W ignore deploy/local/run.py
-at_once := $(bin)/pytest -n $(WORKERS) --dist loadfile
 code := chassis gateway services tests deploy requirements
 
 help:  ## list these targets
@@ -58,8 +56,7 @@ test:  ## all tests, on a RabbitMQ and a MongoDB of their own
 ifdef TESTS
 	$(bin)/pytest $(TESTS)
 else
-	$(at_once) chassis gateway services deploy
-	$(at_once) tests
+	$(bin)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 endif
 
 bench:  ## measure, each figure beside its limit or a peer in the same run

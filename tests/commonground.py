@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import amqp
+import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc import jwt
@@ -211,21 +212,24 @@ def declare_topology(broker: RabbitMQ) -> None:
 
 
 @contextmanager
-def running_on(nodes: Nodes, folder: Path) -> Iterator[CommonGround]:
-    """A Common Ground on a new broker and database, with its logs in `folder`."""
-    nodes.ready(nodes.broker)
-    nodes.ready(nodes.database)
-    declare_topology(nodes.broker)
+def whole(folders: pytest.TempPathFactory) -> Iterator[CommonGround]:
+    """A Common Ground on a broker and a database of its own."""
+    nodes = Nodes(folders.mktemp("nodes"), {"broker", "database"})
     processes: list[Process] = []
-    uris = {service: nodes.database.uri_for(service) for service in SERVICES}
-    running = CommonGround(nodes.broker, nodes.database, uris, process_starter(folder, processes))
     try:
+        nodes.ready(nodes.broker)
+        nodes.ready(nodes.database)
+        declare_topology(nodes.broker)
+        uris = {service: nodes.database.uri_for(service) for service in SERVICES}
+        start = process_starter(folders.mktemp("platform"), processes)
+        running = CommonGround(nodes.broker, nodes.database, uris, start)
         running.start()
         yield running
         running.close()
     finally:
         for process in reversed(processes):
             process.kill()
+        nodes.end()
 
 
 def eventually(find: Callable[[], Any], what: str, seconds: float = 10) -> Any:

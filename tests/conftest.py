@@ -5,17 +5,16 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from chassis.testing import PROCESSES, shared_nodes
-from commonground import CommonGround, running_on
+from chassis.testing import PROCESSES
+from commonground import CommonGround, whole
 from people import Door, Person
 from subscriber import Subscriber
 
 
 @pytest.fixture(scope="session")
-def session_platform(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommonGround]:
-    """The platform of the run; ask for `platform` instead."""
-    nodes = shared_nodes(pytestconfig, tmp_path_factory, {"broker", "database"})
-    with running_on(nodes, tmp_path_factory.mktemp("platform")) as platform:
+def session_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommonGround]:
+    """The platform of the run, on nodes that no single service is tested on meanwhile; ask for `platform` instead."""
+    with whole(tmp_path_factory) as platform:
         yield platform
 
 

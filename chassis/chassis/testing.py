@@ -115,18 +115,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[SHARED_NODES].end()
 
 
-def shared_nodes(config: pytest.Config, folders: pytest.TempPathFactory, wanted: set[str]) -> Nodes:
-    """The run's private nodes; those of them that are wanted are launched when they are first asked for."""
+def _shared_nodes(config: pytest.Config, folders: pytest.TempPathFactory) -> Nodes:
     if SHARED_NODES not in config.stash:
-        config.stash[SHARED_NODES] = _launch(folders, wanted)
+        config.stash[SHARED_NODES] = _launch(config, folders)
     return config.stash[SHARED_NODES]
 
 
-def _launch(folders: pytest.TempPathFactory, wanted: set[str]) -> Nodes:
+def _launch(config: pytest.Config, folders: pytest.TempPathFactory) -> Nodes:
     from chassis.nodes import NodeError
 
     try:
-        return Nodes(folders.mktemp("nodes"), wanted)
+        return Nodes(folders.mktemp("nodes"), config.stash.get(WANTED, set()))
     except NodeError as error:
         pytest.fail(str(error), pytrace=False)
 
@@ -137,8 +136,7 @@ def nodes(
 ) -> Iterator[Nodes]:
     """The nodes of a module; ask for `broker` or `database` instead."""
     own = any(mark.name == "kills_nodes" for mark in request.node.iter_markers())
-    wanted = pytestconfig.stash.get(WANTED, set())
-    found = _launch(tmp_path_factory, wanted) if own else shared_nodes(pytestconfig, tmp_path_factory, wanted)
+    found = (_launch if own else _shared_nodes)(pytestconfig, tmp_path_factory)
     pytestconfig.stash[NODES] = found
     yield found
     del pytestconfig.stash[NODES]

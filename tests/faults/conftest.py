@@ -4,21 +4,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from chassis.testing import PROCESSES, Nodes
-from commonground import CommonGround, queues, running_on
+from chassis.testing import PROCESSES
+from commonground import CommonGround, queues, whole
 
 
 @pytest.fixture(scope="session")
 def own_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommonGround]:
     """A whole platform on a broker and a database that nobody else uses; ask for `town` instead."""
-    nodes = Nodes(tmp_path_factory.mktemp("nodes"), {"broker", "database"})
-    try:
-        with running_on(nodes, tmp_path_factory.mktemp("platform")) as running:
-            # Killed earlier, RabbitMQ would not know its newest queues again.
-            nodes.broker.wait_registered(*(name for name in queues() if ".groups." not in name))
-            yield running
-    finally:
-        nodes.end()
+    with whole(tmp_path_factory) as running:
+        # Killed earlier, RabbitMQ would not know its newest queues again.
+        running.broker.wait_registered(*(name for name in queues() if ".groups." not in name))
+        yield running
 
 
 @pytest.fixture
