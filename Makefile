@@ -4,11 +4,11 @@ PYTHON ?= python3
 # Tests mostly wait, so more of them at once than there are cores; each worker has a RabbitMQ and a MongoDB of its own.
 WORKERS ?= 3
 .DEFAULT_GOAL := help
-.PHONY: help up story status logs env down clean check test bench format lock
+.PHONY: help up story operate status logs env down clean check test bench format lock
 
 bin := .venv/bin
 local := $(bin)/python -W ignore deploy/local/run.py
-code := chassis gateway services tests deploy requirements
+code := chassis gateway services tests deploy requirements docs/examples
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,10 @@ up:  ## start a whole Common Ground on this machine
 story:  ## watch Ana, Ben, Chris and Dora find each other, over HTTP
 	@PYTHON=$(PYTHON) deploy/local/venv.sh run
 	@$(local) story
+
+operate:  ## an operator's command on what runs: make operate DO="subscribers add newsletter"
+	@PYTHON=$(PYTHON) deploy/local/venv.sh run >&2
+	@DO="$(DO)" $(local) operate
 
 status:  ## say what runs
 	@PYTHON=$(PYTHON) deploy/local/venv.sh run

@@ -21,7 +21,8 @@ from chassis import operate, topology
 from chassis.connection import connect
 from chassis.operate import Parked, ParkedMessage, Refused
 from chassis.process import load, settings_class
-from chassis.settings import EXIT_CONFIGURATION, ServiceSettings, read_or_exit
+from chassis.settings import EXIT_CONFIGURATION, ServiceSettings, read_or_exit, setting
+from chassis.subscribers import Subscribers
 
 EXIT_REFUSED = 1
 EXIT_UNAVAILABLE = 69
@@ -31,6 +32,9 @@ EXIT_UNAVAILABLE = 69
 class BrokerSettings(ServiceSettings):
     """What the commands that need the broker alone read."""
 
+    amqp_api: str = setting(
+        "str", "CG_AMQP_API", "", help="The broker's management API; by default at port 15672 of its host"
+    )
     unused = tuple(name for name in ServiceSettings.declared() if name != "amqp_uri")
 
 
@@ -97,6 +101,36 @@ def rebuild(options: argparse.Namespace) -> None:
     print(f"{options.projection} stands anew: {counts}.")
 
 
+def add_subscriber(options: argparse.Namespace) -> None:
+    """Make an account for another system, and print its address, which is not to be had again."""
+    print(_subscribers().add(options.name, options.trusted))
+    hears = "everything" if options.trusted else "what is public"
+    print(
+        f"{options.name} hears {hears}, from queues subscriber.{options.name} and subscriber.{options.name}.…: "
+        "docs/subscribing.md. The address has the password, and is shown this once.",
+        file=sys.stderr,
+    )
+
+
+def list_subscribers(options: argparse.Namespace) -> None:
+    """One line for each."""
+    found = _subscribers().each()
+    for one in found:
+        print(f"{one.name}  {'everything' if one.trusted else 'public'}")
+    print(f"{len(found)} subscribers.", file=sys.stderr)
+
+
+def revoke_subscriber(options: argparse.Namespace) -> None:
+    """Remove an account and its queues."""
+    queues = _subscribers().revoke(options.name)
+    print(f"{options.name} is revoked and disconnected; queues deleted: {queues}.")
+
+
+def _subscribers() -> Subscribers:
+    settings = read_or_exit(BrokerSettings)
+    return Subscribers(settings.amqp_uri, settings.amqp_api)
+
+
 def _parked(options: argparse.Namespace) -> Parked:
     return Parked(read_or_exit(BrokerSettings).amqp_uri, options.service)
 
@@ -123,7 +157,8 @@ def parser() -> argparse.ArgumentParser:
     """The commands and their arguments."""
     commands = argparse.ArgumentParser(
         prog="python -m chassis",
-        description="What an operator of Common Ground does with messages, on the broker that CG_AMQP_URI names.",
+        description="What an operator of Common Ground does with messages, and with who hears them, on the broker that "
+        "CG_AMQP_URI names.",
     )
     found = commands.add_subparsers(required=True, metavar="command")
 
@@ -134,6 +169,9 @@ def parser() -> argparse.ArgumentParser:
     one = found.add_parser("parked", help="look at messages that a service could do nothing with; replay or drop them")
     actions = one.add_subparsers(required=True, metavar="action")
     _add_parked(actions)
+
+    one = found.add_parser("subscribers", help="give other systems accounts that hear messages; list and revoke them")
+    _add_subscribers(one.add_subparsers(required=True, metavar="action"))
 
     one = found.add_parser("rebuild", help="build a projection anew from the log, while the service runs")
     one.add_argument("service_class", metavar="package.module:Class", help="the service, e.g. events.service:Events")
@@ -164,6 +202,19 @@ def _add_parked(actions: Any) -> None:
     dropped = action("drop", drop_parked, "forget one for good")
     dropped.add_argument("id", help="as `parked list` says it")
     dropped.add_argument("--reason", required=True, help="why; it goes into the record")
+
+
+def _add_subscribers(actions: Any) -> None:
+    added = actions.add_parser("add", help="make an account; prints its address once")
+    added.add_argument("name", help="of the other system, e.g. newsletter")
+    added.add_argument(
+        "--trusted", action="store_true", help="it may hear what concerns private groups and single people"
+    )
+    added.set_defaults(run=add_subscriber)
+    actions.add_parser("list", help="one line for each").set_defaults(run=list_subscribers)
+    revoked = actions.add_parser("revoke", help="remove an account: it is disconnected, its queues are deleted")
+    revoked.add_argument("name", help="as `subscribers list` says it")
+    revoked.set_defaults(run=revoke_subscriber)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -252,12 +252,26 @@ def operator_permissions() -> Permissions:
     return Permissions(_ALL, _ALL, _ALL)
 
 
-def subscriber_permissions(name: str, trusted: bool = False) -> Permissions:
-    """Another system's account: queues `subscriber.<name>…` of its own, and the public messages; all if `trusted`.
+SUBSCRIBERS = r"^subscriber\."
+SUBSCRIBER_LIMITS = {"max-length-bytes": 1_000_000_000, "overflow": "drop-head", "expires": 30 * 24 * 3600 * 1000}
+"""What the queues of a subscriber may hold: one that stays away must not fill the disk on which all others stand too.
 
-    It may bind its queues, which takes the right to write to them, but has no exchange to publish to.
+The oldest messages go first; the log has them still.
+"""
+
+
+def subscriber_queues(name: str) -> str:
+    """What the queues of another system are called, as a regular expression: `subscriber.<name>`, `subscriber.<name>.…`."""
+    return rf"subscriber\.{re.escape(name)}(\..+)?"
+
+
+def subscriber_permissions(name: str, trusted: bool = False) -> Permissions:
+    """Another system's account: queues of its own, and the public messages; all if `trusted`.
+
+    It may bind its queues, which takes the right to write to them, but has no exchange to publish to. Queues that the
+    broker names are not for it: who knows the name of another's could read it.
     """
-    own = rf"subscriber\.{re.escape(name)}(\..+)?|{_UNNAMED}"
+    own = subscriber_queues(name)
     known = [PUBLIC, PUBLIC_LOG] + ([MESSAGES, LOG] if trusted else [])
     return Permissions(
         configure=f"^({own})$", write=f"^({own})$", read=f"^({'|'.join([own, *map(re.escape, known)])})$"

@@ -74,7 +74,8 @@ def test_database_keeps_what_it_acknowledged_over_a_kill(database: MongoDB, fres
 
 def test_nodes_listen_on_the_loopback_only(broker: RabbitMQ, database: MongoDB) -> None:
     assert broker.pid and database.pid
-    assert listening(broker.pid) == {f"127.0.0.1:{broker.port}", f"127.0.0.1:{broker.distribution_port}"}
+    ports = (broker.port, broker.distribution_port, broker.api_port)
+    assert listening(broker.pid) == {f"127.0.0.1:{port}" for port in ports}
     assert listening(database.pid) == {f"127.0.0.1:{database.port}"}
 
 

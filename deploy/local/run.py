@@ -1,8 +1,9 @@
-"""The whole of Common Ground on one machine: `run.py up|story|status|logs|env|down|clean|provide`, called by make."""
+"""The whole of Common Ground on one machine: `run.py up|story|operate|status|logs|env|down|clean|provide`, called by make."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -128,6 +129,17 @@ def story() -> None:
     sys.exit(subprocess.call([sys.executable, program, stack.http], env={**os.environ, "CG_HTTP": stack.http}))
 
 
+def operate() -> None:
+    """Run an operator's command, `python -m chassis …`, on the running stack; DO says which."""
+    stack = _running()
+    if not (wanted := shlex.split(os.environ.get("DO", ""))):
+        raise Refusal("Say what to do: make operate DO='subscribers add newsletter', or DO=--help")
+    command = [sys.executable, "-W", "ignore", "-m", "chassis", *wanted]
+    sys.exit(
+        subprocess.call(command, env={**os.environ, "CG_AMQP_URI": stack.broker.uri, "CG_AMQP_API": stack.broker.api})
+    )
+
+
 def status() -> None:
     """Print the state of each process. Exits 1 when not all are ready."""
     stack = _running()
@@ -185,7 +197,7 @@ def clean() -> None:
     print("Nothing is left of it.")
 
 
-COMMANDS = {command.__name__: command for command in (up, story, status, logs, env, down, clean, provide)}
+COMMANDS = {command.__name__: command for command in (up, story, operate, status, logs, env, down, clean, provide)}
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from chassis.nodes import HOST, MongoDB, RabbitMQ, broker_user, operator_user
+from chassis.nodes import HOST, MongoDB, RabbitMQ, broker_user, free_port, operator_user
 
 ROOT = Path(__file__).resolve().parents[2]
 VAR = Path(os.environ.get("CG_VAR") or ROOT / "var").resolve()
@@ -31,7 +31,10 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Ports:
-    """Where everything listens. Away from the usual ports of RabbitMQ and MongoDB, which may be somebody else's."""
+    """Where everything listens. Away from the usual ports of RabbitMQ and MongoDB, which may be somebody else's.
+
+    For a 0, which only a default may be, a free one is taken.
+    """
 
     http: int = 8000
     groups_health: int = 8001
@@ -39,6 +42,7 @@ class Ports:
     notifications_health: int = 8003
     amqp: int = 5682
     amqp_distribution: int = 25682
+    amqp_api: int = 0
     mongo: int = 27027
 
     @staticmethod
@@ -52,7 +56,7 @@ class Ports:
         found: dict[str, int] = {}
         faults: list[str] = []
         for field in fields(cls):
-            text = os.environ.get(cls.variable(field.name), str(field.default))
+            text = os.environ.get(cls.variable(field.name), str(field.default or free_port()))
             if not text.isdecimal() or not 0 < int(text) < 65536:
                 faults.append(f"{cls.variable(field.name)} is no port: {text!r}")
             elif int(text) in found.values():
@@ -125,6 +129,7 @@ class Stack:
             ],
             port=self.ports.amqp,
             distribution_port=self.ports.amqp_distribution,
+            api_port=self.ports.amqp_api,
         )
 
     @cached_property
@@ -160,6 +165,7 @@ class Stack:
         found = {
             "CG_HTTP": self.http,
             "CG_AMQP_URI": self.broker.uri,
+            "CG_AMQP_API": self.broker.api,
             "CG_MONGO_URI": self.database.uri,
             "CG_MAIL_DIR": str(self.mail),
             "CG_LOG_DIR": str(self.log),
@@ -174,7 +180,9 @@ class Stack:
 
 def _inherited() -> dict[str, str]:
     """What the processes take over from whoever started the stack: log level, rate limits, OTEL_…; but no address."""
-    ours = {"CG_AMQP_URI", "CG_MONGO_URI", "CG_HTTP"} | {Ports.variable(field.name) for field in fields(Ports)}
+    ours = {"CG_AMQP_URI", "CG_AMQP_API", "CG_MONGO_URI", "CG_HTTP"} | {
+        Ports.variable(field.name) for field in fields(Ports)
+    }
     return {
         name: value for name, value in os.environ.items() if name not in ours and not name.startswith("SUPERVISOR_")
     }

@@ -72,12 +72,14 @@ class RabbitMQ:
         *,
         port: int | None = None,
         distribution_port: int | None = None,
+        api_port: int | None = None,
         dies_with_parent: bool = False,
     ) -> None:
         self.data = data.resolve()
         self.users = {user.name: user for user in users}
         self.port = port or free_port()
         self.distribution_port = distribution_port or free_port()
+        self.api_port = api_port or free_port()
         self.log = self.data / "log" / "rabbitmq.log"
         self._dies_with_parent = dies_with_parent
         self._process: Process | None = None
@@ -92,6 +94,11 @@ class RabbitMQ:
         account = self.users[user]
         return f"amqp://{quote(account.name, safe='')}:{quote(account.password, safe='')}@{HOST}:{self.port}/%2F"
 
+    @property
+    def api(self) -> str:
+        """The address of the management API, by which accounts are made while the node runs."""
+        return f"http://{HOST}:{self.api_port}"
+
     def command(self) -> tuple[list[str], dict[str, str]]:
         """Write the node's configuration; give the command and the environment that run it in the foreground."""
         script = server_script()
@@ -103,7 +110,7 @@ class RabbitMQ:
             cookie.chmod(0o400)
         self._write("rabbitmq.conf", self._configuration())
         self._write("definitions.json", json.dumps(self._definitions(), indent=2))
-        self._write("enabled_plugins", "[].\n")
+        self._write("enabled_plugins", "[rabbitmq_management].\n")
         self._write("rabbitmq-env.conf", "")
         return [str(script)], self._environment()
 
@@ -113,6 +120,7 @@ class RabbitMQ:
             return
         require_free(self.port)
         require_free(self.distribution_port)
+        require_free(self.api_port)
         args, env = self.command()
         console = self.data / "log" / "console.log"
         self._process = Process(args, env=env, log=console, cwd=self.data, dies_with_parent=self._dies_with_parent)
@@ -207,6 +215,10 @@ class RabbitMQ:
                 "disk_free_limit.absolute = 256MB",
                 # 512 MB by default, all of it also in memory.
                 "raft.wal_max_size_bytes = 67108864",
+                f"management.tcp.ip = {HOST}",
+                f"management.tcp.port = {self.api_port}",
+                # It is there to manage accounts; the numbers it could show are not collected.
+                "management_agent.disable_metrics_collector = true",
                 "",
             ]
         )

@@ -7,10 +7,12 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from chassis.connection import connect
 from chassis.nodes import free_port
 from chassis.testing import wait_until
 
@@ -57,6 +59,9 @@ def test_the_platform_comes_up_stays_up_and_goes_without_a_trace(local: Local, t
     again = local("up")
     assert (again.returncode, "up already" in again.stdout) == (0, True)
 
+    added = local("operate", DO="subscribers add newsletter")
+    assert added.returncode == 0, added.stderr
+
     before = processes(local)
     assert set(before) == {"broker", "database", "groups", "events", "notifications", "gateway"}
     os.kill(before["gateway"], signal.SIGKILL)
@@ -65,6 +70,9 @@ def test_the_platform_comes_up_stays_up_and_goes_without_a_trace(local: Local, t
     after = processes(local)
     assert after["gateway"] != before["gateway"]
     assert after["broker"] != before["broker"]
+
+    with closing(connect(added.stdout.strip(), "test")) as connection:
+        connection.channel().queue_declare("subscriber.newsletter", exclusive=True)
 
     secrets = [path for path in (tmp_path / "var/secrets").iterdir() if path.stat().st_mode & 0o077]
     assert secrets == []
@@ -92,7 +100,7 @@ def test_what_is_no_port_is_said_before_anything_starts(local: Local) -> None:
     assert "CG_AMQP_PORT is 8001, as another port is" in up.stderr
 
 
-@pytest.mark.parametrize("command", ["status", "env", "story", "logs"])
+@pytest.mark.parametrize("command", ["status", "env", "story", "operate", "logs"])
 def test_commands_say_that_nothing_runs_and_what_to_do(local: Local, command: str) -> None:
     said = local(command)
     assert said.returncode == 1
