@@ -13,7 +13,7 @@ from pymongo.errors import DuplicateKeyError
 from chassis.store import Repository
 from chassis.together import Together
 from groups.groups.model import FIELDS, Group, Viewer
-from groups.search.model import pairs_of, size_of, words
+from groups.search.model import pairs_of, size_of, words_to_find
 
 _PLAIN = tuple(name for name in FIELDS if name != "id")
 NOT_SHOWN = {"words": 0, "pairs": 0, "at": 0, "listed": 0, "size": 0, "held": 0}
@@ -132,7 +132,7 @@ def document_of(group: Group) -> dict[str, Any]:
     document["listed"] = group.listed
     document["size"] = size_of(group.member_count)
     document["pairs"] = pairs_of(group.interests)
-    document["words"] = words(group.name, group.summary, *group.interests)
+    document["words"] = words_to_find(group.name, group.summary, *group.interests)
     location = group.place and group.place.get("location")
     if location:
         document["at"] = {"type": "Point", "coordinates": [location["lon"], location["lat"]]}

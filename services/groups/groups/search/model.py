@@ -21,9 +21,15 @@ REACH_KM = {"local": 50.0, "regional": 300.0}
 FAR_AWAY_KM = 1e6
 """How far away a group counts that is not found by distance."""
 
-_WORD = re.compile(r"\w+")
-# Scripts that write without spaces: Han, kana, Hangul, Thai, Lao, Khmer, Burmese.
-_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+# Scripts that write without spaces: Thai, Lao, Burmese, Khmer, Han (also what is rare of it), kana, Hangul.
+_UNSPACED = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]+"
+)
+_DEVANAGARI = "\u0900"
+_ORNAMENTS = "\u0640\ufe0e\ufe0f"
+"""What only changes how something looks: Arabic tatweel, and whether a symbol is shown in colour."""
+_PARTS = ("L", "N", "M", "So")
+"""The categories of what words are made of: letters, numbers, marks, symbols such as emoji."""
 
 
 Order = tuple[tuple[str, int], ...]
@@ -150,18 +156,35 @@ def check_place(courses: Sequence[Course], name: str, place: Sequence[Any] | Non
 
 
 def words(*texts: str) -> list[str]:
-    """The words by which texts in any language are found: no case, no accents; scripts without spaces in pairs."""
+    """The words of texts in any language as they are looked for: no case, no accents; scripts without spaces in pairs."""
     found: dict[str, None] = {}
-    for text in texts:
-        decomposed = unicodedata.normalize("NFKD", text).casefold()
-        bare = "".join(char for char in decomposed if not unicodedata.combining(char))
-        for word in _WORD.findall(unicodedata.normalize("NFKC", bare)):
-            for spaced in _UNSPACED.sub(" ", word).split():
-                found[spaced] = None
-            for run in _UNSPACED.findall(word):
-                pairs = [run[i : i + 2] for i in range(len(run) - 1)]
-                found.update(dict.fromkeys(pairs or [run]))
+    for word in (word for text in texts for word in _plain(text).split()):
+        found |= dict.fromkeys(_UNSPACED.sub(" ", word).split())
+        for run in _UNSPACED.findall(word):
+            found |= dict.fromkeys([run[i : i + 2] for i in range(len(run) - 1)] or [run])
     return list(found)
+
+
+def words_to_find(*texts: str) -> list[str]:
+    """The words by which texts are found: also each character of scripts without spaces, which may be a word by itself."""
+    singles = (char for text in texts for run in _UNSPACED.findall(_plain(text)) for char in run)
+    return list(dict.fromkeys([*words(*texts), *singles]))
+
+
+def _plain(text: str) -> str:
+    """A text without case and accents, blanks between its words.
+
+    Marks on letters are accents in the scripts from Latin to Arabic, which come first in Unicode. In those from Devanagari on
+    they are vowels and the like, and part of the word, as the voicing of kana is.
+    """
+    decomposed = unicodedata.normalize("NFKD", text).casefold()
+    bare = "".join(
+        char
+        for char in decomposed
+        if char not in _ORNAMENTS and not (unicodedata.combining(char) and char < _DEVANAGARI)
+    )
+    whole = unicodedata.normalize("NFKC", bare)
+    return "".join(char if unicodedata.category(char).startswith(_PARTS) else " " for char in whole)
 
 
 @dataclass(frozen=True, slots=True)

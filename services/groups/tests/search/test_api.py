@@ -152,7 +152,16 @@ def test_country_scope_and_words_narrow_a_search(register, found, names, topic):
 
 
 @pytest.mark.parametrize(
-    ("name", "q"), [("東京猫カフェ", "猫カフェ"), ("Клуб кошек", "КОШЕК"), ("نادي القطط", "القطط")]
+    ("name", "q"),
+    [
+        ("東京猫カフェ", "猫カフェ"),
+        ("東京猫カフェ", "猫"),
+        ("Клуб кошек", "КОШЕК"),
+        ("Οι Γάτες μας", "ΓΑΤΕΣ"),
+        ("نَادِي القِطَط", "نادي القطط"),
+        ("बिल्ली प्रेमी", "बिल्ली"),
+        ("Team 🐱", "🐱"),
+    ],
 )
 def test_words_in_any_script_are_found(register, found, names, topic, name, q):
     found(register(), name=name, interests=[topic])

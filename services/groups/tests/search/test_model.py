@@ -30,7 +30,17 @@ def place(point):
         ("東京猫カフェ", ["東京", "京猫", "猫カ", "カフ", "フェ"]),
         ("東京 tokyo2020", ["東京", "tokyo2020"]),
         ("mix東京mix", ["mix", "東京"]),
-        ("🐱 --- ", []),
+        ("バス が", ["バス", "が"]),
+        ("ｶﾀｶﾅ", ["カタ", "タカ", "カナ"]),
+        ("한국 고양이", ["한국", "고양", "양이"]),
+        ("Οι Γάτες της ΓΆΤΑΣ", ["οι", "γατεσ", "τησ", "γατασ"]),
+        ("نَادِي القِطَـط", ["نادي", "القطط"]),
+        ("בֵּית־קָפֶה", ["בית", "קפה"]),
+        ("हिन्दी", ["हिन्दी"]),
+        ("กินแมว", ["กิ", "ิน", "นแ", "แม", "มว"]),
+        ("İstanbul snake_case", ["istanbul", "snake", "case"]),
+        ("I ❤️ 🐱", ["i", "❤", "🐱"]),
+        ("!? --- ", []),
     ],
 )
 def test_words_are_found_in_any_language(text, words):
@@ -40,6 +50,16 @@ def test_words_are_found_in_any_language(text, words):
 @given(st.text(), st.text())
 def test_a_text_has_the_words_of_its_parts(one, other):
     assert set(model.words(one, other)) == set(model.words(one)) | set(model.words(other))
+
+
+@given(st.text())
+def test_a_text_is_found_by_its_words(text):
+    assert set(model.words(text)) <= set(model.words_to_find(text))
+
+
+def test_a_character_of_a_script_without_spaces_is_found_by_itself():
+    assert model.words("猫") == ["猫"]
+    assert "猫" in model.words_to_find("東京猫カフェ")
 
 
 @given(st.text())
