@@ -29,6 +29,7 @@ from chassis.connection import FAULTS, close_quietly, connect  # noqa: E402
 from chassis.health import Health  # noqa: E402
 from chassis.settings import EXIT_CONFIGURATION, ServiceSettings, Settings, read_or_exit  # noqa: E402
 from chassis.topology import Mismatch  # noqa: E402
+from chassis.vocabulary import use_aliases  # noqa: E402
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +123,7 @@ def main(path: str) -> None:
     settings = read_or_exit(settings_class(service))
     logs.configure(service.name, settings.log_level, settings.log_format)
     tracing.configure(service.name)
+    use_aliases(settings.interest_aliases)
     signals, health = Signals(), Health()
     try:
         port = health.serve(settings.health_host, settings.health_port)

@@ -11,6 +11,8 @@ from environs import Env, EnvError
 from marshmallow.validate import OneOf
 from nameko.extensions import DependencyProvider
 
+from chassis.vocabulary import read_aliases
+
 EXIT_CONFIGURATION = 78
 """What a process exits with when its configuration is wrong (EX_CONFIG of sysexits.h)."""
 
@@ -36,7 +38,8 @@ class Setting:
 def setting(
     kind: str, variable: str, default: Any = _REQUIRED, *, help: str, secret: bool = False, **options: Any
 ) -> Any:
-    """Declare a setting as a class attribute: `kind` is a parser of environs (`str`, `int`, `bool`, `list`, `float`, …).
+    """Declare a setting as a class attribute: `kind` is a parser of environs (`str`, `int`, `bool`, `list`, `float`, …),
+    or `interest_aliases`: the aliases in the file that is named.
 
     Without a default it is required. A `secret` may also be given as a file: `<variable>_FILE` names it.
     """
@@ -64,6 +67,13 @@ class ServiceSettings:
     log_format: str = setting(
         "str", "CG_LOG_FORMAT", "auto", help="json, text, or auto (text on a terminal)", validate=OneOf(LOG_FORMATS)
     )
+    interest_aliases: dict[str, str] = setting(
+        "interest_aliases",
+        "CG_INTEREST_ALIASES",
+        "",
+        help='A JSON file that says what interests are also called, e.g. {"caps": "washington capitals"}; the same for '
+        "all services",
+    )
 
     unused: ClassVar[tuple[str, ...]] = ()
     """Names of inherited settings that this kind of process does not read."""
@@ -80,6 +90,7 @@ class ServiceSettings:
     def read(cls: type[T], environment: dict[str, str] | None = None) -> T:
         """Read all settings. Raises ConfigurationFaults that names every fault at once."""
         env = Env()
+        env.add_parser("interest_aliases", _aliases_in)
         faults: list[str] = []
         settings = cls()
         for name, one in cls.declared().items():  # type: ignore[attr-defined]
@@ -116,6 +127,10 @@ def _read(env: Env, one: Setting) -> Any:
     if one.default is _REQUIRED:
         return parse(one.variable, **one.options)
     return parse(one.variable, one.default, **one.options)
+
+
+def _aliases_in(path: str) -> dict[str, str]:
+    return read_aliases(Path(path).read_text(encoding="utf-8")) if path else {}
 
 
 class Settings(DependencyProvider):

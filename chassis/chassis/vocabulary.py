@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate
@@ -11,6 +13,8 @@ from marshmallow import ValidationError, fields, validate
 from chassis.schemas import Number, Schema, Text, Time
 
 LONGEST_INTEREST = 50
+_aliases: dict[str, str] = {}
+"""What interests are also called, each with the interest that it stands for, in this process (see use_aliases)."""
 
 
 def normalize_interest(text: str) -> str:
@@ -30,12 +34,57 @@ def normalize_interest(text: str) -> str:
     return interest
 
 
+def interest_of(text: str) -> str:
+    """The interest that a text names: its normal form, or what an alias stands for. Raises ValueError, see above."""
+    normal = normalize_interest(text)
+    return _aliases.get(normal, normal)
+
+
+def interests_of(texts: Iterable[str]) -> list[str]:
+    """The set of interests that texts name: in the order given, each once. Raises ValueError."""
+    return list(dict.fromkeys(map(interest_of, texts)))
+
+
+def read_aliases(text: str) -> dict[str, str]:
+    """The aliases in a JSON document such as `{"caps": "washington capitals"}`, in normal form, each with what it stands for.
+
+    An alias of an alias stands for what that stands for. Raises ValueError where it is not so, or goes round in a circle.
+    """
+    document = json.loads(text)
+    if not isinstance(document, dict) or not all(isinstance(interest, str) for interest in document.values()):
+        raise ValueError('It takes one JSON object of texts, such as {"caps": "washington capitals"}')
+    direct = {normalize_interest(alias): normalize_interest(interest) for alias, interest in document.items()}
+    found: dict[str, str] = {}
+    for alias, interest in direct.items():
+        if alias == interest:
+            continue
+        way = [alias]
+        while interest in direct and interest != direct[interest]:
+            way.append(interest)
+            interest = direct[interest]
+            if interest in way:
+                raise ValueError(f"These stand for each other: {', '.join(way)}")
+        found[alias] = interest
+    return found
+
+
+def use_aliases(aliases: Mapping[str, str]) -> None:
+    """Have this process read interests by these aliases (see read_aliases) from now on, and by no others."""
+    _aliases.clear()
+    _aliases.update(aliases)
+
+
+def aliases_in_use() -> list[str]:
+    """What must not be stored as an interest, since it is what others are also called."""
+    return list(_aliases)
+
+
 class Interest(fields.String):
-    """An interest, loaded in its normal form."""
+    """An interest, loaded in its normal form; an alias is loaded as what it stands for."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         try:
-            return normalize_interest(super()._deserialize(value, attr, data, **kwargs) or "")
+            return interest_of(super()._deserialize(value, attr, data, **kwargs) or "")
         except ValueError as fault:
             raise ValidationError(str(fault)) from None
 

@@ -1,11 +1,15 @@
 """How interests are normalized, and what a place on a query looks like."""
 
+import itertools
+import json
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import Schema, ValidationError
 
-from chassis.vocabulary import Interests, Near, Place, normalize_interest
+from chassis.vocabulary import Interests, Near, Place, interest_of, normalize_interest, read_aliases, use_aliases
 
 
 class Wanted(Schema):
@@ -40,6 +44,55 @@ def test_normalizing_twice_changes_nothing(text):
         return
     assert normalize_interest(once) == once
     assert 1 <= len(once) <= 50
+
+
+@given(st.text(min_size=1, max_size=20), st.sampled_from(["", " ", "#", " # ", "\t", "##"]))
+def test_however_an_interest_is_written_it_is_the_same(text, before):
+    try:
+        normal = normalize_interest(text)
+    except ValueError:
+        return
+    written = [before + text, text + "  ", normal, unicodedata.normalize("NFD", text)]
+    written += [text.upper()] if text.upper().casefold() == text.casefold() else []
+    assert {normalize_interest(one) for one in written} == {normal}
+
+
+@pytest.fixture
+def aliases():
+    """Have aliases for one test: `aliases('{"caps": "washington capitals"}')`."""
+    yield lambda text: use_aliases(read_aliases(text))
+    use_aliases({})
+
+
+def test_an_alias_is_read_as_what_it_stands_for(aliases):
+    aliases('{"#Caps": "Washington  Capitals", "the caps": "caps", "kittens": "Kittens"}')
+    assert (
+        interest_of(" THE caps") == interest_of("caps") == interest_of("Washington capitals") == "washington capitals"
+    )
+    assert interest_of("kittens") == "kittens"
+    assert Wanted().load({"interests": ["caps", "bacon", "the caps"]})["interests"] == ["washington capitals", "bacon"]
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.sampled_from("abcdef")))
+def test_reading_an_interest_twice_by_aliases_changes_nothing(document):
+    try:
+        read = read_aliases(json.dumps(document))
+    except ValueError:
+        # Only a circle is refused.
+        ends = {
+            one: list(itertools.accumulate(range(9), lambda at, _: document.get(at, at), initial=one))
+            for one in document
+        }
+        assert any(way[-1] != way[-2] for way in ends.values())
+        return
+    assert not set(read) & set(read.values())
+    assert all(document[alias] in (interest, *read) for alias, interest in read.items())
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', '{"a": "b", "b": "a"}', '{"": "a"}', '{"a": "#"}', "{a: b}"])
+def test_aliases_that_cannot_be_are_refused(text):
+    with pytest.raises(ValueError):
+        read_aliases(text)
 
 
 @pytest.mark.parametrize("text", ["", "   ", "#", "x" * 51, "a\x00b", "\ud800"])

@@ -15,7 +15,7 @@ def _limit(text: str) -> None:
 class GatewaySettings(ServiceSettings):
     """The gateway's settings: those of every process that mean something here, and its own."""
 
-    unused = ("mongo_uri", "calls_at_once", "messages_at_once", "calls_waiting")
+    unused = ("mongo_uri", "calls_at_once", "messages_at_once", "calls_waiting", "interest_aliases")
 
     http_host: str = setting("str", "CG_HTTP_HOST", "127.0.0.1", help="Where HTTP is served")
     http_port: int = setting("int", "CG_HTTP_PORT", 8000, help="The port of HTTP; 0 takes a free one")

@@ -40,26 +40,41 @@ class Demands(Repository):
         IndexModel([("head", ASCENDING), ("served_by", ASCENDING)]),
         IndexModel(OF_ALL),
         IndexModel(OF_INTEREST),
+        IndexModel("interests"),
     )
 
     def add(self, interests: Iterable[str]) -> Demand:
         """Count one more person who watches for a set."""
-        wanted = set_of(interests)
-        new = {"id": new_id("dmd"), "schema": 1, "interests": sorted(set(interests)), "head": head_of(interests)}
         found = self.documents.find_one_and_update(
-            {"_id": wanted},
-            {"$inc": {"watchers": 1, "version": 1}, "$setOnInsert": {**new, "told": 0, "served_by": NOBODY}},
+            {"_id": set_of(interests)},
+            {"$inc": {"watchers": 1, "version": 1}, "$setOnInsert": {**_new(interests), "told": 0}},
             upsert=True,
             return_document=ReturnDocument.AFTER,
             session=self.session,
         )
         return _demand(found)
 
-    def leave(self, sets: Sequence[str]) -> None:
-        """Count one person less who watches for each of these sets, and forget a set that nobody was ever told of."""
+    def leave(self, sets: Sequence[str], people: int = 1) -> None:
+        """Count so many people less who watch for each of these sets, and forget a set that nobody was ever told of."""
         wanted = {"_id": {"$in": sets}}
-        self.documents.update_many(wanted, {"$inc": {"watchers": -1, "version": 1}}, session=self.session)
+        self.documents.update_many(wanted, {"$inc": {"watchers": -people, "version": 1}}, session=self.session)
         self.documents.delete_many({**wanted, "watchers": {"$lte": 0}, "told": 0}, session=self.session)
+
+    def with_interests(self, interests: Sequence[str], limit: int) -> list[Demand]:
+        """Some demand for sets that have any of these interests."""
+        wanted = {"interests": {"$in": list(interests)}}
+        return [_demand(one) for one in self.documents.find(wanted, session=self.session).limit(limit)]
+
+    def inherit(self, interests: Iterable[str], told: int) -> None:
+        """Note that people come to watch for a set who were told at this level already, if at any."""
+        if told:
+            new = {**_new(interests), "watchers": 0, "version": 0}
+            change = {"$max": {"told": told}, "$setOnInsert": new}
+            self.documents.update_one({"_id": set_of(interests)}, change, upsert=True, session=self.session)
+
+    def remove(self, wanted: str) -> None:
+        """Forget the demand for a set, at whatever level it was told."""
+        self.documents.delete_one({"_id": wanted}, session=self.session)
 
     def hold(self, interests: Iterable[str]) -> Demand | None:
         """The demand for a set, one version on, or None."""
@@ -165,6 +180,12 @@ class ServiceChanges(Repository):
     def remove(self, changes: Iterable[str]) -> None:
         """Forget changes. Of two transactions that forget the same ones, one begins again and finds them gone."""
         self.documents.delete_many({"_id": {"$in": list(changes)}}, session=self.session)
+
+
+def _new(interests: Iterable[str]) -> dict[str, Any]:
+    """What is kept of a set that nobody watched for before."""
+    kept: dict[str, Any] = {"interests": sorted(set(interests)), "head": head_of(interests)}
+    return {"id": new_id("dmd"), "schema": 1, **kept, "served_by": NOBODY}
 
 
 def _within(interests: Sequence[str]) -> dict[str, Any]:

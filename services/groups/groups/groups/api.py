@@ -55,11 +55,8 @@ class GroupsApi:
             if farewell := model.farewell(before, after):
                 tx.publish(_updated(farewell, ["visibility"], "public"))
                 after = model.next_version(after)
-            tx.publish(_updated(after, changed, after.audience))
-            tx.groups.save(after)
+            save_changed(tx, before, after, changed)
             note(tx, call, after.id, "group.changed", changed=changed)
-            tx.interest_changes.note("groups", _counted(before), _counted(after))
-            tx.service_changes.note(after.id, _counted(before), _counted(after), call.now)
         return after
 
     @endpoint("DELETE", "/v1/groups/{group}", status=204, access=SIGNED_IN, problems=(NotAllowed, NotFound))
@@ -88,6 +85,14 @@ class GroupsApi:
             )
             tx.publish(Passage(group, founder, model.ORGANIZER).as_(MemberJoined))
         return Answer(group, location=f"/v1/groups/{group.slug}")
+
+
+def save_changed(tx: Any, before: model.Group, after: model.Group, changed: list[str]) -> None:
+    """Keep a group as it is now, and tell of what changed, within a unit of work."""
+    tx.groups.save(after)
+    tx.interest_changes.note("groups", _counted(before), _counted(after))
+    tx.service_changes.note(after.id, _counted(before), _counted(after), tx.now)
+    tx.publish(_updated(after, changed, after.audience))
 
 
 def archive(tx: Any, group: model.Group) -> None:

@@ -28,10 +28,10 @@ class SlugTaken(Exception):
 
 
 class Groups(Repository):
-    """Groups by id and slug."""
+    """Groups by id and slug; and by interest, where searches do not find them (see search.store)."""
 
     collection = "groups"
-    indexes = (IndexModel("slug", unique=True),)
+    indexes = (IndexModel("slug", unique=True), IndexModel("interests", partialFilterExpression={"listed": False}))
 
     def __init__(self, database: Database[dict[str, Any]], session: ClientSession | None = None) -> None:
         super().__init__(database, session)
@@ -119,6 +119,15 @@ class Groups(Repository):
         """The groups with these ids, by id."""
         found = self.documents.find({"_id": {"$in": list(identifiers)}}, NOT_SHOWN, session=self.session)
         return {one["_id"]: group_of(one) for one in found}
+
+    def with_interests(self, interests: Sequence[str], limit: int) -> list[str]:
+        """The ids of some groups, listed or not, that have any of these interests."""
+        found: list[str] = []
+        for listed in (True, False):
+            wanted = {"listed": listed, "interests": {"$in": list(interests)}}
+            some = self.documents.find(wanted, {"_id": 1}, session=self.session).limit(limit)
+            found += [one["_id"] for one in some]
+        return found
 
 
 def _is_id(reference: str) -> bool:

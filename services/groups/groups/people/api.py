@@ -65,10 +65,8 @@ class PeopleApi:
             call.expect_version(before.version)
             after = model.change(before, patched(_WHOLE, model.changeable(before), body), call.now)
             if after is not before:
-                tx.people.save(after)
-                tx.interest_changes.note("people", before.interests, after.interests)
+                save_changed(tx, before, after)
                 move_watches(tx, before, after)
-                tx.publish(_told(PersonUpdated, after, before))
         return after
 
     @endpoint("DELETE", "/v1/me", status=204, access=SIGNED_IN)
@@ -121,6 +119,13 @@ class PeopleApi:
     def read_person(self, call: Call, handle: str) -> model.Person:
         """A person's public profile, by handle."""
         return self.store.people.by_handle(handle)
+
+
+def save_changed(tx: Any, before: model.Person, after: model.Person) -> None:
+    """Keep a person as they are now, and tell of it, within a unit of work."""
+    tx.people.save(after)
+    tx.interest_changes.note("people", before.interests, after.interests)
+    tx.publish(_told(PersonUpdated, after, before))
 
 
 def _told(kind: Any, person: model.Person, before: model.Person | None = None) -> Any:

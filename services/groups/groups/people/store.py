@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,10 +17,16 @@ WITHOUT_PASSWORD = {"password": 0, "held": 0}
 
 
 class People(Repository):
-    """Profiles by id and handle; the hash of a password stays in here unless it is asked for."""
+    """Profiles by id and handle; the hash of a password stays in here unless it is asked for.
+
+    By interest as well, where promotions do not look for them (see promotions.store).
+    """
 
     collection = "people"
-    indexes = (IndexModel("handle", unique=True),)
+    indexes = (
+        IndexModel("handle", unique=True),
+        IndexModel("interests", partialFilterExpression={"allow_promotions": False}),
+    )
 
     def add(self, person: Person, password: str) -> None:
         """Keep a new person with the hash of their password. Raises HandleTaken."""
@@ -82,6 +88,15 @@ class People(Repository):
             one["_id"]: {"id": one["_id"], "handle": one["handle"], "display_name": one["display_name"]}
             for one in found
         }
+
+    def with_interests(self, interests: Sequence[str], limit: int) -> list[str]:
+        """The ids of some people who have any of these interests."""
+        found: list[str] = []
+        for allowed in (True, False):
+            wanted = {"allow_promotions": allowed, "interests": {"$in": list(interests)}}
+            some = self.documents.find(wanted, {"_id": 1}, session=self.session).limit(limit)
+            found += [one["_id"] for one in some]
+        return found
 
     def with_password(self, handle: str) -> tuple[Person, str] | None:
         """The person with this handle and the hash of their password, or None."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pymongo import ASCENDING, DESCENDING, GEOSPHERE, IndexModel
+from pymongo import ASCENDING, DESCENDING, GEOSPHERE, IndexModel, UpdateOne
 
 from chassis.problems import NotFound
 from chassis.store import Repository
@@ -92,6 +92,16 @@ class Watches(Repository):
         wanted = {"_id": {"$in": list(identifiers)}}
         self.documents.update_many(wanted, {"$inc": {"version": 1}}, session=self.session)
         return [_watch(one) for one in self.documents.find(wanted, session=self.session)]
+
+    def of_people_for(self, interests: str, persons: Sequence[str]) -> list[Watch]:
+        """The watches of these people for a set."""
+        wanted = {"set": interests, "person": {"$in": list(persons)}}
+        return [_watch(one) for one in self.documents.find(wanted, session=self.session)]
+
+    def save_interests(self, watches: Iterable[Watch]) -> None:
+        """Keep what these watches are for now."""
+        writes = [UpdateOne({"_id": one.id}, {"$set": {"interests": one.interests, "set": one.set}}) for one in watches]
+        self.documents.bulk_write(writes, ordered=False, session=self.session)
 
     def move(self, person: str, home: Mapping[str, Any]) -> None:
         """Note where a person is at home now (watches.model.home_of)."""
