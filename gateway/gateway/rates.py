@@ -12,8 +12,8 @@ from limits.errors import StorageError
 from limits.storage import MemoryStorage, storage_from_string
 from limits.strategies import SlidingWindowCounterRateLimiter
 
+from chassis.addresses import network_of
 from chassis.problems import TooManyRequests
-from gateway.addresses import network_of
 
 log = logging.getLogger(__name__)
 

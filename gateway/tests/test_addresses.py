@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.addresses import Addresses, network_of
+from chassis.addresses import network_of
+from gateway.addresses import Addresses
 
 TRUSTING = Addresses(["10.0.0.0/8", "2001:db8:1::/48"])
 

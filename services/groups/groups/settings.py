@@ -35,6 +35,13 @@ class GroupsSettings(ServiceSettings):
         help="How many times in 15 minutes a wrong password may be tried with one handle",
         validate=Range(1),
     )
+    sign_ins_per_address: int = setting(
+        "int",
+        "CG_SIGN_INS_PER_ADDRESS",
+        100,
+        help="How many times in 15 minutes a wrong password may be tried from one address, with whatever handles",
+        validate=Range(1),
+    )
     session_days: int = setting(
         "int",
         "CG_SESSION_DAYS",

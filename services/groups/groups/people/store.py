@@ -103,6 +103,11 @@ class People(Repository):
         found = self.documents.find_one({"handle": handle}, {"held": 0}, session=self.session)
         return (_person(found), found["password"]) if found else None
 
+    def still_has_password(self, identifier: str, kept: str) -> bool:
+        """Whether this is the hash of the person's password; it stays so until this transaction has ended."""
+        wanted = {"_id": identifier, "password": kept}
+        return self.documents.update_one(wanted, {"$inc": {"held": 1}}, session=self.session).matched_count > 0
+
     def set_password(self, identifier: str, password: str) -> None:
         """Keep the hash of a new password."""
         self.documents.update_one({"_id": identifier}, {"$set": {"password": password}}, session=self.session)

@@ -5,14 +5,23 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from chassis.addresses import network_of
 from chassis.endpoints import ANYONE, SIGNED_IN, Call, endpoint
-from chassis.problems import NotAllowed, TooManyRequests
+from chassis.problems import NotAllowed, TooManyRequests, Unavailable
+from chassis.turns import TooLong
 from groups.people.model import Person
 from groups.people.schemas import NewPassword
 from groups.sessions import model
 from groups.sessions.passwords import hash_password, is_password
 from groups.sessions.schemas import Credentials, Introspecting, Introspection, Refreshing, SignedIn
 from groups.sessions.signing import LIFETIME, SCOPE, access_token
+
+
+class AnotherPassword(NotAllowed):
+    """403: they are signed in, but do not know their password."""
+
+    def __init__(self) -> None:
+        super().__init__("The current password is another one.")
 
 
 class SessionsApi:
@@ -34,9 +43,11 @@ class SessionsApi:
     )
     def sign_in(self, call: Call, body: dict[str, Any]) -> dict[str, Any]:
         """Sign in with handle and password."""
-        person = self._recognize(call, body["handle"], body["password"])
+        person, kept = self._recognize(call, body["handle"], body["password"])
         with self.store.transaction(call) as tx:
-            tx.people.hold(person.id)
+            # Who changes the password ends all sessions that there are, and none may begin by the old one after that.
+            if not tx.people.still_has_password(person.id, kept):
+                raise model.WrongCredentials()
             return self._go_on(tx, call, person, model.begin(person.id, call.now, self._lasts))
 
     @endpoint(
@@ -70,11 +81,13 @@ class SessionsApi:
     def change_password(self, call: Call, body: dict[str, Any]) -> None:
         """Choose a new password; all other sessions end."""
         try:
-            person = self._recognize(call, call.caller.handle, body["current"])
+            person, kept = self._recognize(call, call.caller.handle, body["current"])
         except model.WrongCredentials:
-            raise NotAllowed("The current password is another one.") from None
+            raise AnotherPassword() from None
         password = hash_password(body["new"])
         with self.store.transaction(call) as tx:
+            if not tx.people.still_has_password(person.id, kept):
+                raise AnotherPassword()
             tx.people.set_password(person.id, password)
             tx.sessions.end_all(person.id, but=call.caller.session)
 
@@ -95,20 +108,40 @@ class SessionsApi:
     def _lasts(self) -> timedelta:
         return timedelta(days=self.settings.session_days)
 
-    def _recognize(self, call: Call, handle: str, password: str) -> Person:
-        """The person with this handle and password. Raises WrongCredentials, TooManyRequests."""
-        attempts = self.store.attempts if self.settings.rate_limits else None
-        if attempts:
-            made, until = attempts.made(handle, call.now)
-            model.check_attempts(made, until, call.now, self.settings.sign_ins_per_handle)
+    def _recognize(self, call: Call, handle: str, password: str) -> tuple[Person, str]:
+        """The person with this handle and password, and its hash. Raises WrongCredentials, TooManyAttempts."""
+        if not self.settings.rate_limits:
+            return self._known(handle, password)
+        try:
+            # One after another with one handle, or as many could be tried at once as there are calls at a time.
+            with self.store.turns.take(f"sign-in {handle}", max(call.time_left() - 0.5, 0)):
+                return self._try(call, handle, password)
+        except TooLong:
+            raise Unavailable("Too many attempts at once. Try again soon.") from None
+
+    def _try(self, call: Call, handle: str, password: str) -> tuple[Person, str]:
+        """Like `_recognize`, and counts it where it fails."""
+        attempts = {
+            model.HANDLE: (handle, self.settings.sign_ins_per_handle),
+            model.ADDRESS: (network_of(call.address), self.settings.sign_ins_per_address),
+        }
+        for whose, (name, allowed) in attempts.items():
+            made, until = self.store.attempts.made(whose, name, call.now)
+            model.check_attempts(whose, made, until, call.now, allowed)
+        try:
+            found = self._known(handle, password)
+        except model.WrongCredentials:
+            for whose, (name, _) in attempts.items():
+                self.store.attempts.count(whose, name, call.now)
+            raise
+        self.store.attempts.forget(model.HANDLE, handle)
+        return found
+
+    def _known(self, handle: str, password: str) -> tuple[Person, str]:
         found: tuple[Person, str] | None = self.store.people.with_password(handle)
         if not is_password(password, found and found[1]) or found is None:
-            if attempts:
-                attempts.count(handle, call.now)
             raise model.WrongCredentials()
-        if attempts:
-            attempts.forget(handle)
-        return found[0]
+        return found
 
     def _go_on(self, tx: Any, call: Call, person: Person, session: model.Session) -> dict[str, Any]:
         """Keep the session with a new refresh token, and show both tokens."""

@@ -12,6 +12,8 @@ from chassis.ids import new_id
 from chassis.problems import AuthenticationRequired, TooManyRequests
 
 ATTEMPTS_WITHIN = timedelta(minutes=15)
+HANDLE, ADDRESS = "handle", "address"
+_WHOSE = {HANDLE: "with this handle", ADDRESS: "from this address"}
 
 
 class WrongCredentials(AuthenticationRequired):
@@ -22,10 +24,10 @@ class WrongCredentials(AuthenticationRequired):
 
 
 class TooManyAttempts(TooManyRequests):
-    """429: a handle was tried too often, whoever tried it."""
+    """429: a handle was tried too often, whoever tried it, or too much was tried from an address."""
 
-    def __init__(self, headers: dict[str, str]) -> None:
-        super().__init__("Too many attempts to sign in with this handle. Wait before you try again.")
+    def __init__(self, whose: str, headers: dict[str, str]) -> None:
+        super().__init__(f"Too many attempts to sign in {_WHOSE[whose]}. Wait before you try again.")
         self.extra_headers = headers
 
 
@@ -87,15 +89,20 @@ def refresh(session: Session | None, token: RefreshToken | None, now: datetime, 
     return replace(session, refreshed_at=now, expires_at=now + lasts)
 
 
-def check_attempts(attempts: int, until: datetime, now: datetime, allowed: int) -> None:
-    """Raises TooManyAttempts when as many attempts to sign in failed as are allowed in a span that ends at `until`."""
+def check_attempts(whose: str, attempts: int, until: datetime, now: datetime, allowed: int) -> None:
+    """Raises TooManyAttempts when as many attempts to sign in failed as are allowed in a span that ends at `until`.
+
+    `whose` attempts: those with a HANDLE, or from an ADDRESS.
+    """
     if attempts < allowed:
         return
     seconds = max(1, math.ceil((until - now).total_seconds()))
+    policy = f"sign-in-{whose}"
     raise TooManyAttempts(
+        whose,
         {
             "Retry-After": str(seconds),
-            "RateLimit-Policy": f'"sign-in";q={allowed};w={int(ATTEMPTS_WITHIN.total_seconds())}',
-            "RateLimit": f'"sign-in";r=0;t={seconds}',
-        }
+            "RateLimit-Policy": f'"{policy}";q={allowed};w={int(ATTEMPTS_WITHIN.total_seconds())}',
+            "RateLimit": f'"{policy}";r=0;t={seconds}',
+        },
     )

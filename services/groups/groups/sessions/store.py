@@ -63,28 +63,33 @@ class RefreshTokens(Repository):
 
 
 class Attempts(Repository):
-    """How often it failed to sign in with a handle, whether it exists or not."""
+    """How often it failed to sign in with a handle, whether it exists or not, or from an address (`whose`: which of the two)."""
 
     collection = "sign_in_attempts"
     indexes = (IndexModel("until", expireAfterSeconds=0),)
 
-    def made(self, handle: str, now: datetime) -> tuple[int, datetime]:
+    def made(self, whose: str, name: str, now: datetime) -> tuple[int, datetime]:
         """How many attempts failed in a span of time, and when that ends."""
-        found = self.documents.find_one({"_id": hash_of(handle), "until": {"$gt": now}})
+        found = self.documents.find_one({"_id": _key(whose, name), "until": {"$gt": now}})
         return (found["attempts"], found["until"]) if found else (0, now)
 
-    def count(self, handle: str, now: datetime) -> None:
+    def count(self, whose: str, name: str, now: datetime) -> None:
         """Count one more that failed."""
         over = {"$lte": [{"$ifNull": ["$until", now]}, now]}
         attempts = {"$cond": [over, 1, {"$add": ["$attempts", 1]}]}
         until = {"$cond": [over, now + ATTEMPTS_WITHIN, "$until"]}
         self.documents.update_one(
-            {"_id": hash_of(handle)}, [{"$set": {"attempts": attempts, "until": until}}], upsert=True
+            {"_id": _key(whose, name)}, [{"$set": {"attempts": attempts, "until": until}}], upsert=True
         )
 
-    def forget(self, handle: str) -> None:
+    def forget(self, whose: str, name: str) -> None:
         """Begin to count anew."""
-        self.documents.delete_one({"_id": hash_of(handle)})
+        self.documents.delete_one({"_id": _key(whose, name)})
+
+
+def _key(whose: str, name: str) -> str:
+    # Neither has a line break in it.
+    return hash_of(f"{whose}\n{name}")
 
 
 def _document(kept: Session | RefreshToken) -> dict[str, Any]:

@@ -156,6 +156,20 @@ def test_a_new_password_ends_all_other_sessions(api, register, sign_in, introspe
     sign_in(ana, new)
 
 
+def test_no_session_that_began_by_the_old_password_outlives_its_change(api, register, sign_in, data):
+    for number in range(3):
+        ana = register()
+        here = session_of(sign_in(ana))
+        caller = Person(ana.id, ana.handle, "Ana", session=here)
+        old = {"handle": ana.handle, "password": PASSWORD}
+        sent = [api.send("POST", "/v1/sessions", old) for _ in range(4 + number)]
+        changing = api.send("PUT", "/v1/me/password", {"current": PASSWORD, "new": "another horse battery"}, as_=caller)
+        sent += [api.send("POST", "/v1/sessions", old) for _ in range(8)]
+        assert {api.receive(one).status for one in sent} <= {201, 401}
+        assert api.receive(changing).status == 204
+        assert [one["_id"] for one in data.sessions.find({"person": ana.id})] == [here]
+
+
 @pytest.mark.parametrize(
     ("body", "problem"),
     [

@@ -16,8 +16,20 @@ def test_wrong_passwords_are_limited_per_handle(run_groups):
         refused = attempt(handle, PASSWORD)
         assert (refused.status, refused.problem) == (429, "too-many-requests")
         assert 0 < int(refused.headers["Retry-After"]) <= 900
-        assert refused.headers["RateLimit-Policy"] == '"sign-in";q=3;w=900'
+        assert refused.headers["RateLimit-Policy"] == '"sign-in-handle";q=3;w=900'
     assert attempt("ben", PASSWORD).status == 201
+
+
+def test_wrong_passwords_are_limited_per_address_and_tries_at_once_are_counted(run_groups):
+    api = run_groups(CG_SIGN_INS_PER_HANDLE="3", CG_SIGN_INS_PER_ADDRESS="8").api
+    api.post("/v1/people", {"handle": "ana", "display_name": "Ana", "password": PASSWORD})
+    wrong = {"handle": "ana", "password": "wrong horse battery"}
+    sent = [api.send("POST", "/v1/sessions", wrong) for _ in range(12)]
+    assert sorted(api.receive(number).status for number in sent) == [401] * 3 + [429] * 9
+    tried = [api.post("/v1/sessions", {"handle": f"eve_{n}", "password": PASSWORD}) for n in range(6)]
+    assert [answer.status for answer in tried] == [401] * 5 + [429]
+    assert tried[-1].headers["RateLimit-Policy"] == '"sign-in-address";q=8;w=900'
+    assert "address" in tried[-1].json()["detail"]
 
 
 def test_a_right_password_begins_the_count_anew(run_groups):

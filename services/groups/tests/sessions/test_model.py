@@ -58,14 +58,14 @@ def test_secrets_are_256_random_bits():
 
 
 def test_one_may_try_as_often_as_is_allowed():
-    model.check_attempts(9, NOW + DAY, NOW, allowed=10)
+    model.check_attempts(model.HANDLE, 9, NOW + DAY, NOW, allowed=10)
 
 
 def test_one_more_is_refused_until_the_span_ends():
     with pytest.raises(model.TooManyAttempts) as refusal:
-        model.check_attempts(10, NOW + timedelta(seconds=59.2), NOW, allowed=10)
+        model.check_attempts(model.HANDLE, 10, NOW + timedelta(seconds=59.2), NOW, allowed=10)
     assert refusal.value.extra_headers == {
         "Retry-After": "60",
-        "RateLimit-Policy": '"sign-in";q=10;w=900',
-        "RateLimit": '"sign-in";r=0;t=60',
+        "RateLimit-Policy": '"sign-in-handle";q=10;w=900',
+        "RateLimit": '"sign-in-handle";r=0;t=60',
     }
