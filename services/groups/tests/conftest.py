@@ -4,6 +4,7 @@ import itertools
 import json
 from dataclasses import dataclass
 from types import SimpleNamespace
+from zlib import crc32
 
 import amqp
 import pytest
@@ -16,6 +17,8 @@ from chassis.testing import wait_until
 
 KEY = ECKey.generate_key("P-256").as_pem(private=True).decode()
 PASSWORD = "correct horse battery"
+OF_ITSELF = ("outbox", "leases", "inbox", "$cmd")
+"""Where the service reads and writes without being asked."""
 _numbers = itertools.count(1)
 
 
@@ -56,6 +59,28 @@ def data(shared_database):
     """The service's database."""
     with MongoClient(shared_database, tz_aware=True) as client:
         yield client.get_default_database()
+
+
+@pytest.fixture
+def steps(data):
+    """What the service asks its database for while something is done: `steps(lambda: api.get("/v1/me"))`, ["find people"]."""
+
+    def steps(act):
+        data.command("profile", 2)
+        try:
+            act()
+        finally:
+            data.command("profile", 0)
+        done = list(data["system.profile"].find({"appName": "commonground-groups"}).sort("ts"))
+        data.drop_collection("system.profile")
+        asked = []
+        for one in done:
+            kind = next(iter(one["command"])) if one["op"] == "command" else one["op"]
+            writes = any(one.get(count) for count in ("nModified", "ninserted", "ndeleted"))
+            asked.append((kind + " writing" if writes else kind, one["ns"].partition(".")[2]))
+        return [f"{kind} {name}" for kind, name in asked if name not in OF_ITSELF]
+
+    return steps
 
 
 @dataclass
@@ -113,6 +138,11 @@ def join(api):
     return join
 
 
+def message_of(event, person):
+    """The id of the message that somebody came to an event. As any other it does not say who."""
+    return f"msg_{crc32(f'{event} {person.id}'.encode())}"
+
+
 @pytest.fixture
 def attend(topology, data):
     """Have the events service tell that people came to an event of a group: `attend(group, "evt_1", ben)`, once heard."""
@@ -129,7 +159,7 @@ def attend(topology, data):
             told = {"event": about, "group": {"id": group.id, "slug": group.slug, "name": group.name}}
             envelope = {
                 "specversion": "1.0",
-                "id": f"msg_{event}_{person.id}",
+                "id": message_of(event, person),
                 "source": "/services/events",
                 "type": "commonground.events.attendance.recorded.v1",
                 "subject": event,
@@ -143,7 +173,7 @@ def attend(topology, data):
                     body, "commonground.events", "events.attendance.recorded.v1", mandatory=True
                 )
         for person in people if heard else ():
-            done = {"consumer": "groups.note_attended", "source": "/services/events", "id": f"msg_{event}_{person.id}"}
+            done = {"consumer": "groups.note_attended", "source": "/services/events", "id": message_of(event, person)}
             wait_until(lambda done=done: data.inbox.find_one({"_id": done}), what="hearing of attendance")
 
     yield attend

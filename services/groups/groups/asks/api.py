@@ -81,7 +81,8 @@ class AsksApi:
         The asker does both; organizers and moderators may resolve it as well. It is resolved for good.
         """
         with self.store.transaction(call) as tx:
-            before, group = _seen(tx, tx.asks.hold(ask), call)
+            before, group = _seen(tx, tx.asks.find(ask), call)
+            tx.asks.hold(before)
             model.check_writable(group)
             call.expect_version(before.version)
             thanked = _helpers(tx, before, group, body["thanked"] or []) if "thanked" in body else None
@@ -115,7 +116,8 @@ class AsksApi:
     def make_offer(self, call: Call, ask: str, body: dict[str, Any]) -> dict[str, Any]:
         """Offer help; for members of the group."""
         with self.store.transaction(call) as tx:
-            before, group = _seen(tx, tx.asks.hold(ask), call)
+            before, group = _seen(tx, tx.asks.find(ask), call)
+            tx.asks.hold(before)
             helper = tx.people.hold(call.caller.id)
             after, offer = model.offer(group, before, helper.id, body["body"], call.now)
             tx.asks.save(after)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from chassis.store import Repository
 from groups.asks.model import RESOLVED, Ask, Offer
@@ -38,15 +38,9 @@ class Asks(Repository):
         found = self.documents.find_one({"_id": identifier}, session=self.session)
         return _ask(found) if found else None
 
-    def hold(self, identifier: str) -> Ask | None:
-        """Like `find`, for who is going to change the ask: of two transactions, one begins again at once."""
-        found = self.documents.find_one_and_update(
-            {"_id": identifier},
-            {"$inc": {"held": 1}},
-            return_document=ReturnDocument.BEFORE,
-            session=self.session,
-        )
-        return _ask(found) if found else None
+    def hold(self, ask: Ask) -> None:
+        """Note that an ask, which was read in this transaction, is going to change: of two, one begins again at once."""
+        self.documents.update_one({"_id": ask.id}, {"$inc": {"held": 1}}, session=self.session)
 
     def of_group(self, group: str, after: list[str] | None, limit: int) -> list[Ask]:
         """The asks of a group, the newest first, from after a place (an id) on."""
@@ -56,6 +50,10 @@ class Asks(Repository):
     def all_of(self, person: str) -> list[Ask]:
         """All asks of a person."""
         return [_ask(one) for one in self.documents.find({"person": person}, session=self.session)]
+
+    def thanking(self, person: str) -> list[str]:
+        """The ids of the asks that thank a person."""
+        return [one["_id"] for one in self.documents.find({"thanked": person}, {"_id": 1}, session=self.session)]
 
     def forget(self, person: str) -> None:
         """Have a person's asks be of someone who left, who needs no help any more, and be thanked nowhere."""

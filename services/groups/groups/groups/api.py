@@ -45,7 +45,7 @@ class GroupsApi:
     def change_group(self, call: Call, group: str, body: dict[str, Any]) -> model.Group:
         """Change a group, by merge patch (RFC 7396). For organizers."""
         with self.store.transaction(call) as tx:
-            before = model.check_visible(tx.groups.hold(group, call.caller.id))
+            before = hold(tx, call, group)
             model.check_role(before, model.ORGANIZER)
             call.expect_version(before.version)
             wanted = patched(_WHOLE, model.changeable(before), body)
@@ -63,7 +63,7 @@ class GroupsApi:
     def archive_group(self, call: Call, group: str) -> None:
         """Archive a group: it stays readable, nothing in it changes, searches do not find it. For organizers."""
         with self.store.transaction(call) as tx:
-            before = model.check_visible(tx.groups.hold(group, call.caller.id))
+            before = hold(tx, call, group)
             model.check_role(before, model.ORGANIZER)
             call.expect_version(before.version)
             if not before.archived:
@@ -85,6 +85,13 @@ class GroupsApi:
             )
             tx.publish(Passage(group, founder, model.ORGANIZER).as_(MemberJoined))
         return Answer(group, location=f"/v1/groups/{group.slug}")
+
+
+def hold(tx: Any, call: Call, group: str) -> model.Group:
+    """The group with this id or slug, for who is going to change it. Raises NoSuchGroup."""
+    seen = model.check_visible(tx.groups.seen_by(group, call.caller.id))
+    tx.groups.hold(seen)
+    return seen
 
 
 def save_changed(tx: Any, before: model.Group, after: model.Group, changed: list[str]) -> None:

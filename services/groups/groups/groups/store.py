@@ -61,20 +61,13 @@ class Groups(Repository):
             return self.waiting.do("groups", (reference, person))
         return self._see_one(reference, person)
 
-    def hold(self, reference: str, person: str | None) -> Group | None:
-        """Like `seen_by`, for who is going to change the group.
+    def hold(self, group: Group) -> None:
+        """Note that a group, which was read in this transaction, is going to change.
 
-        Of two transactions that hold a group, one begins again at once, and not only when all its work is done.
+        Of two transactions that hold a group, one begins again at once, and not only when all its work is done. Whoever may
+        not know of the group is refused before: writing takes time, and that would tell it from one that is not there.
         """
-        found: dict[str, Any] | None = self.documents.find_one_and_update(
-            {"_id" if _is_id(reference) else "slug": reference},
-            {"$inc": {"held": 1}},
-            projection=NOT_SHOWN,
-            session=self.session,
-        )
-        if found is None:
-            return None
-        return group_of(found, *self._memberships([f"{found['_id']}:{person}"] if person else []))
+        self.documents.update_one({"_id": group.id}, {"$inc": {"held": 1}}, session=self.session)
 
     def _see_one(self, reference: str, person: str | None) -> Group | None:
         """What one caller wants to see, in one round trip."""

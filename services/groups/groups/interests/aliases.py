@@ -40,9 +40,10 @@ def read_anew(store: Any, tick: Tick, aliases: Sequence[str], levels: Iterable[i
 
 def _in_group(store: Any, tick: Tick, identifier: str) -> None:
     with store.transaction(tick, turn=identifier) as tx:
-        before = tx.groups.hold(identifier, None)
+        before = tx.groups.seen_by(identifier, None)
         interests = interests_of(before.interests)
         if interests != before.interests:
+            tx.groups.hold(before)
             after = next_version(before, interests=interests, updated_at=tick.now)
             save_changed_group(tx, before, after, ["interests"])
 

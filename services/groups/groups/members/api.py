@@ -9,7 +9,7 @@ from chassis.endpoints import ANYONE, SIGNED_IN, Answer, Call, endpoint
 from chassis.messages import Message
 from chassis.problems import NotAllowed
 from chassis.schemas import Page
-from groups.groups.api import archive
+from groups.groups.api import archive, hold
 from groups.groups.model import MODERATOR, ORGANIZER, Group, Viewer, check_role, check_visible, next_version
 from groups.members import model
 from groups.members.joining import Asked, joining, status_of
@@ -156,7 +156,7 @@ class MembersApi:
 
     def _person(self, tx: Any, call: Call, group: str, handle: str) -> tuple[Group, Person, model.Membership | None]:
         """Like `_member`, whatever the person is or was in the group."""
-        seen = check_visible(tx.groups.hold(group, call.caller.id))
+        seen = hold(tx, call, group)
         mine = handle in (ME, call.caller.handle)
         if not mine:
             check_role(seen, ORGANIZER, MODERATOR)

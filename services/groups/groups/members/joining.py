@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,15 +68,16 @@ def _decide(group: str, asked: list[Asked], refused: dict[int, Exception]) -> li
     persons = {one.call.caller.id for one in asked}
     # Each keeps the answer to its own key below, so none is the cause of the whole.
     with first.store.transaction(replace(first.call, claim=None)) as tx:
-        before = tx.groups.hold(group, None)
-        # A group that is not there takes as long as one that they may not know of.
+        before = tx.groups.seen_by(group, None)
+        # A group that is not there takes the same steps as one that they may not know of.
         identifier = before.id if before else NO_GROUP
         people, memberships = tx.people.hold_all(persons), tx.members.of_people(identifier, persons)
         invitations = tx.invitations.into(identifier, {one.code for one in asked if one.code})
         keys = _keys_in_use(tx, asked)
-        if before is None:
+        if before is None or not (before.visibility != "private" or invitations or _is_member_among(memberships)):
             tx.rollback()
             return [NoSuchGroup() for _ in asked]
+        tx.groups.hold(before)
         room = _Room(before, people, memberships, invitations, keys)
         results: list[model.Membership | Exception] = []
         for number, one in enumerate(asked):
@@ -95,6 +96,10 @@ def _decide(group: str, asked: list[Asked], refused: dict[int, Exception]) -> li
             if isinstance(result, model.Membership):
                 _keep_answer(tx, number, one.call, result)
     return results
+
+
+def _is_member_among(memberships: Mapping[str, model.Membership]) -> bool:
+    return any(one.status == model.ACTIVE for one in memberships.values())
 
 
 class _Room:

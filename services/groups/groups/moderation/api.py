@@ -74,10 +74,11 @@ class ModerationApi:
     def handle_report(self, call: Call, report: str, body: dict[str, Any]) -> dict[str, Any]:
         """Say what came of a report, by merge patch (RFC 7396); for organizers and moderators of its group."""
         with self.store.transaction(call) as tx:
-            before = tx.reports.hold(report)
+            before = tx.reports.find(report)
             group = tx.groups.seen_by(before.group if before else NO_GROUP, call.caller.id)
             if before is None or group is None or group.role not in model.HANDLERS:
                 raise model.NoSuchReport()
+            tx.reports.hold(before)
             call.expect_version(before.version)
             after = model.handle(before, call.caller.id, body, call.now)
             if after is not before:

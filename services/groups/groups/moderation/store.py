@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from chassis.store import Repository
 from groups.moderation.model import PERSON, Entry, Report
@@ -33,15 +33,14 @@ class Reports(Repository):
         """Keep what changed."""
         self.documents.replace_one({"_id": report.id}, _document(report), session=self.session)
 
-    def hold(self, identifier: str) -> Report | None:
-        """The report with this id, for who is going to change it: of two transactions, one begins again at once."""
-        found = self.documents.find_one_and_update(
-            {"_id": identifier},
-            {"$inc": {"held": 1}},
-            return_document=ReturnDocument.BEFORE,
-            session=self.session,
-        )
+    def find(self, identifier: str) -> Report | None:
+        """The report with this id."""
+        found = self.documents.find_one({"_id": identifier}, session=self.session)
         return _report(found) if found else None
+
+    def hold(self, report: Report) -> None:
+        """Note that a report, which was read in this transaction, is going to change: of two, one begins again at once."""
+        self.documents.update_one({"_id": report.id}, {"$inc": {"held": 1}}, session=self.session)
 
     def of_group(self, group: str, after: list[str] | None, limit: int) -> list[Report]:
         """The reports of a group, the newest first, from after a place (an id) on."""
@@ -51,6 +50,11 @@ class Reports(Repository):
     def all_of(self, person: str) -> list[Report]:
         """All reports that a person made."""
         return [_report(one) for one in self.documents.find({"reporter": person}, session=self.session)]
+
+    def all_about(self, person: str) -> list[Report]:
+        """All reports about a person."""
+        wanted = {"subject.id": person, "subject.type": PERSON}
+        return [_report(one) for one in self.documents.find(wanted, session=self.session)]
 
     def forget(self, person: str) -> None:
         """Have reports name a person as someone who left."""
@@ -77,10 +81,12 @@ class Audit(Repository):
     def of_group(self, group: str, after: list[str] | None, limit: int) -> list[Entry]:
         """The entries of a group, the newest first, from after a place (an id) on."""
         found = self.documents.find({"$and": [{"group": group}, beyond(NEWEST_FIRST, after)]}, session=self.session)
-        return [
-            Entry(id=one["_id"], **{name: one[name] for name in Entry.__slots__ if name != "id"})
-            for one in found.sort(NEWEST_FIRST).limit(limit)
-        ]
+        return [_entry(one) for one in found.sort(NEWEST_FIRST).limit(limit)]
+
+    def all_of(self, person: str) -> list[Entry]:
+        """All entries by a person or about one."""
+        wanted = {"$or": [{"by": person}, {"person": person}]}
+        return [_entry(one) for one in self.documents.find(wanted, session=self.session)]
 
     def forget(self, person: str) -> None:
         """Have entries name a person as someone who left."""
@@ -91,6 +97,10 @@ class Audit(Repository):
 def _document(one: Report | Entry) -> dict[str, Any]:
     values = asdict(one)
     return {"_id": values.pop("id"), "schema": 1, **values}
+
+
+def _entry(document: dict[str, Any]) -> Entry:
+    return Entry(id=document["_id"], **{name: document[name] for name in Entry.__slots__ if name != "id"})
 
 
 def _report(document: dict[str, Any]) -> Report:

@@ -12,6 +12,7 @@ from typing import Any
 from chassis.endpoints import SIGNED_IN, Call, endpoint
 from chassis.messages import Received
 from chassis.subscriptions import subscribe
+from groups.groups.api import hold
 from groups.groups.model import AlreadyArchived, Group, check_visible
 from groups.promotions import model
 from groups.promotions.schemas import NewPromotion, PromotionSent, PromotionView, SentData
@@ -45,7 +46,7 @@ class PromotionsApi:
             gather(self.store, promotion, seen, self.settings.promotion_reach)
             with self.store.transaction(call) as tx:
                 # Held, so that of two organizers who promote it at the same moment, one is too late.
-                held = _promotable(tx, call, tx.groups.hold(seen.id, call.caller.id))
+                held = _promotable(tx, call, hold(tx, call, seen.id))
                 tx.people.hold(call.caller.id)
                 send_next(tx, promotion, held)
                 tx.promotions.add(promotion)
