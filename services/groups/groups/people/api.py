@@ -20,6 +20,7 @@ from groups.people.schemas import (
     PersonUpdated,
     PublicPerson,
 )
+from groups.sessions.model import HANDLE
 from groups.sessions.passwords import hash_password
 from groups.watches.api import forget_watches, move_watches
 
@@ -93,7 +94,7 @@ class PeopleApi:
             tx.interest_changes.note("people", person.interests, [])
             content = {"person_id": person.id, "handle": person.handle}
             tx.publish(PersonErased(content, subject=person.id, sequence=person.version + 1))
-        self.store.attempts.forget(person.handle)
+        self.store.attempts.forget(HANDLE, person.handle)
 
     @endpoint("GET", "/v1/me/export", returns=Export, access=SIGNED_IN)
     def export_me(self, call: Call) -> dict[str, Any]:
@@ -101,19 +102,34 @@ class PeopleApi:
         person = self.store.people.get(call.caller.id)
         watches = self.store.watches.of(person.id)
         told = self.store.matches.groups_of(watch.id for watch in watches)
-        return {
+        held: dict[str, Any] = {
             "person": person,
             "sessions": self.store.sessions.of(person.id),
             "tokens": self.store.tokens.of(person.id),
-            "memberships": [asdict(one) for one in self.store.members.all_of(person.id)],
-            "asks": self.store.asks.all_of(person.id),
             "offers": self.store.offers.all_of(person.id),
-            "attendances": self.store.attendances.all_of(person.id),
-            "promotions": self.store.promotions.all_of(person.id),
+            "thanked_for": self.store.asks.thanking(person.id),
             "promoted_at": self.store.audiences.promoted_at(person.id),
             "reports": self.store.reports.all_of(person.id),
+            "reports_about": self.store.reports.all_about(person.id),
             "watches": [(watch, told.get(watch.id, [])) for watch in watches],
         }
+        in_groups: dict[str, list[dict[str, Any]]] = {
+            "memberships": [asdict(one) for one in self.store.members.all_of(person.id)],
+            "asks": [asdict(one) for one in self.store.asks.all_of(person.id)],
+            "attendances": self.store.attendances.all_of(person.id),
+            "promotions": [asdict(one) for one in self.store.promotions.all_of(person.id)],
+            "audit": [{**asdict(one), "by_oneself": one.by == person.id} for one in self.store.audit.all_of(person.id)],
+        }
+        self._hide_private_groups(person.id, [one for several in in_groups.values() for one in several])
+        return held | in_groups
+
+    def _hide_private_groups(self, person: str, held: list[dict[str, Any]]) -> None:
+        """Not even where somebody was banned or used to be do they learn of a private group that they are not in."""
+        ids = {one["group"] for one in held}
+        inside = {group for group, viewer in self.store.members.viewers(ids, person).items() if viewer.active}
+        known = {one.id for one in self.store.groups.several(ids).values() if one.visibility != "private"} | inside
+        for one in held:
+            one["group"] = one["group"] if one["group"] in known else None
 
     @endpoint("GET", "/v1/people/{handle}", returns=PublicPerson, access=ANYONE)
     def read_person(self, call: Call, handle: str) -> model.Person:

@@ -134,21 +134,37 @@ class HeldToken(Schema):
     expires_at = Time(required=True, allow_none=True)
 
 
-class HeldMembership(Schema):
+class Ended(Schema):
+    """When and why somebody was removed or banned, or their ban was lifted."""
+
+    at = Time(required=True)
+    reason = fields.String(required=True, allow_none=True)
+
+
+class InGroup(Schema):
+    """Something in a group, as the person whom it concerns may see it."""
+
+    group = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Its id; null for a private group that the person is not in (any more)"},
+    )
+
+
+class HeldMembership(InGroup):
     """A membership, as its person may see it."""
 
-    group = fields.String(required=True)
     role = fields.String(required=True)
     status = fields.String(required=True)
     joined_at = Time(required=True)
     answer = fields.String(allow_none=True, required=True)
+    ended = fields.Nested(Ended, required=True, allow_none=True)
 
 
-class HeldAsk(Schema):
+class HeldAsk(InGroup):
     """An ask, as its person may see it."""
 
     id = fields.String(required=True)
-    group = fields.String(required=True)
     title = fields.String(required=True)
     body = fields.String(required=True)
     kind = fields.String(required=True)
@@ -165,20 +181,27 @@ class HeldOffer(Schema):
     created_at = Time(required=True)
 
 
-class HeldPromotion(Schema):
+class HeldPromotion(InGroup):
     """A promotion by the person."""
 
     id = fields.String(required=True)
-    group = fields.String(required=True)
     text = fields.String(required=True)
     at = Time(required=True)
 
 
-class HeldAttendance(Schema):
+class HeldAttendance(InGroup):
     """An event that the person came to."""
 
-    group = fields.String(required=True)
     event = fields.Nested(EventRef, required=True)
+
+
+class HeldEntry(InGroup):
+    """What the person did in a group, or somebody did to them."""
+
+    at = Time(required=True)
+    action = fields.String(required=True)
+    by_oneself = fields.Boolean(required=True)
+    reason = fields.String(required=True, allow_none=True)
 
 
 class Export(Schema):
@@ -190,10 +213,15 @@ class Export(Schema):
     memberships = fields.List(fields.Nested(HeldMembership), required=True)
     asks = fields.List(fields.Nested(HeldAsk), required=True)
     offers = fields.List(fields.Nested(HeldOffer), required=True)
+    thanked_for = fields.List(fields.String(), required=True, metadata={"description": "Ids of asks that thank them"})
     attendances = fields.List(fields.Nested(HeldAttendance), required=True)
     promotions = fields.List(fields.Nested(HeldPromotion), required=True)
     promoted_at = Time(required=True, allow_none=True, metadata={"description": "When they received a promotion last"})
-    reports = fields.List(fields.Nested(HeldReport), required=True)
+    reports = fields.List(fields.Nested(HeldReport), required=True, metadata={"description": "That they made"})
+    reports_about = fields.List(
+        fields.Nested(HeldReport), required=True, metadata={"description": "About them; by whom is not told"}
+    )
+    audit = fields.List(fields.Nested(HeldEntry), required=True)
     watches = fields.List(fields.Nested(HeldWatch), required=True)
 
 

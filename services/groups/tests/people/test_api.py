@@ -1,10 +1,12 @@
 """People, over the wire."""
 
 import itertools
+from types import SimpleNamespace
 
 import pytest
 
 from chassis.api_client import Person
+from chassis.testing import wait_until
 
 PLACE = {"name": "Washington", "country": "US", "region": "US-DC", "location": {"lat": 38.9, "lon": -77.0}}
 PASSWORD = "correct horse battery"
@@ -244,34 +246,106 @@ def test_messages_about_hidden_people_are_not_public(api, register, messages):
     assert [told["audience"] for told in messages(ana.id, 3)] == ["public", "public", "person"]
 
 
-def test_an_export_holds_all_there_is(api, register, found):
-    ana = register(place=PLACE, email="a@example.org")
-    group = found(ana)
-    api.post("/v1/sessions", {"handle": ana.handle, "password": PASSWORD})
-    api.post("/v1/tokens", {"name": "bot", "scopes": ["read"]}, as_=ana.caller)
-    export = api.get("/v1/me/export", as_=ana.caller).json()
-    assert export["person"] == ana.profile
-    assert [one["name"] for one in export["tokens"]] == ["bot"]
-    assert len(export["sessions"]) == 1
-    assert [(one["group"], one["role"]) for one in export["memberships"]] == [(group.id, "organizer")]
+SECTIONS = {
+    "people": ["person"],
+    "sessions": ["sessions"],
+    "tokens": ["tokens"],
+    "members": ["memberships"],
+    "asks": ["asks", "thanked_for"],
+    "offers": ["offers"],
+    "attendances": ["attendances"],
+    "promotions": ["promotions"],
+    "reports": ["reports", "reports_about"],
+    "watches": ["watches"],
+    "audit": ["audit"],
+}
+"""In which sections of an export stands what each collection holds about somebody."""
 
 
-def test_erasing_leaves_nothing_of_a_person_behind(api, register, found, join, data, messages):
-    ana, ben = register("zoraida", email="zoraida@example.org", about="Zoraida herself"), register("ben")
-    group = found(ben)
-    join(group, ana)
-    api.post("/v1/sessions", {"handle": ana.handle, "password": PASSWORD})
-    api.post("/v1/tokens", {"name": "bot", "scopes": ["read"]}, as_=ana.caller)
-    assert api.delete("/v1/me", as_=ana.caller).status == 204
-    messages(ana.id, 2)
+@pytest.fixture
+def busy(api, register, found, join, attend, data):
+    """Somebody called Zoraida who has done, and to whom was done, whatever there is; the group that they share with Ben."""
+
+    def do(method, path, body=None, who=None):
+        answer = api.call(method, path, body, as_=who)
+        assert answer.status < 300, (method, path, answer.body)
+        return answer.json() if answer.body else {}
+
+    number = next(_numbers)
+    marks = {
+        "display_name": f"Zoraida {number}!",
+        "email": f"zoraida{number}@example.org",
+        "about": f"Herself {number}!",
+    }
+    zoe = register("zoraida", **marks, interests=["whiskers"], place=PLACE)
+    ben, me = register("ben", interests=["whiskers"]), zoe.caller
+    group, own = found(ben, interests=["whiskers"]), found(zoe, interests=["whiskers"])
+    join(group, zoe)
+    do("POST", "/v1/sessions", {"handle": zoe.handle, "password": PASSWORD})
+    api.post("/v1/sessions", {"handle": zoe.handle, "password": "wrong horse battery"})
+    do("POST", "/v1/tokens", {"name": "bot", "scopes": ["read"]}, me)
+    do("POST", "/v1/watches", {"interests": ["whiskers", f"tails {number}"]}, me)
+    watched = found(ben, interests=["whiskers", f"tails {number}"])
+    wait_until(lambda: data.matches.find_one({"group": watched.id}), what="hearing of a group")
+    do("POST", f"/v1/groups/{own.id}/promotions", {"text": "Come!"}, me)
+    do("POST", f"/v1/groups/{own.id}/invitations", {}, me)
+    ask = do("POST", f"/v1/groups/{group.id}/asks", {"title": "A vet?", "kind": "advice"}, me)
+    do("POST", f"/v1/asks/{ask['id']}/offers", {"body": "Mine."}, ben.caller)
+    do("PATCH", f"/v1/asks/{ask['id']}", {"status": "resolved", "thanked": [ben.handle]}, me)
+    theirs = do("POST", f"/v1/groups/{group.id}/asks", {"title": "A van?", "kind": "hands"}, ben.caller)
+    do("POST", f"/v1/asks/{theirs['id']}/offers", {"body": "Mine."}, me)
+    do("PATCH", f"/v1/asks/{theirs['id']}", {"status": "resolved", "thanked": [zoe.handle]}, ben.caller)
+    for reporter, subject in ((me, ben), (ben.caller, zoe)):
+        about = {"type": "person", "id": subject.handle}
+        report = do("POST", "/v1/reports", {"subject": about, "reason": "Loud.", "group": group.id}, reporter)
+        do("PATCH", f"/v1/reports/{report['id']}", {"status": "dismissed"}, ben.caller)
+    attend(group, f"evt_{number}", zoe)
+    closed = found(ben, name="Closed to them", join_policy="approval")
+    api.post(f"/v1/groups/{closed.id}/members", {"answer": "Please?"}, as_=me)
+    shut = found(ben, name="Shut to them", visibility="private")
+    do("DELETE", f"/v1/groups/{shut.id}/members/{zoe.handle}?ban=true&reason=Loud", who=ben.caller)
+    do("PATCH", f"/v1/groups/{group.id}/members/{zoe.handle}", {"role": "moderator"}, ben.caller)
+    return SimpleNamespace(zoe=zoe, ben=ben, group=group, shut=shut, marks=[zoe.id, zoe.handle, *marks.values()])
+
+
+def test_an_export_holds_all_there_is(api, busy, data):
+    zoe = busy.zoe
+    export = api.get("/v1/me/export", as_=zoe.caller).json()
+    found = set()
+    for name in set(data.list_collection_names()) - {"outbox"}:
+        if held := sum(zoe.id in str(document) for document in data[name].find()):
+            found.add(name)
+            sections = [export[section] for section in SECTIONS[name]]
+            assert sum(len(one) if isinstance(one, list) else 1 for one in sections) == held, name
+    assert found == set(SECTIONS)
+    assert export["person"] == api.get("/v1/me", as_=zoe.caller).json()
+    assert export["watches"][0]["told_of"]
+    standing = {one["group"]: (one["role"], one["status"]) for one in export["memberships"]}
+    assert standing[busy.group.id] == ("moderator", "active")
+    # Of a private group they were never in they do not hear which it is, but that they are banned, and why.
+    assert standing[None] == ("member", "banned")
+    assert [one["ended"]["reason"] for one in export["memberships"] if one["group"] is None] == ["Loud"]
+    assert busy.shut.id not in str(export)
+    assert ("report.dismissed", False) in [(one["action"], one["by_oneself"]) for one in export["audit"]]
+    assert "reporter" not in export["reports_about"][0]
+
+
+def test_erasing_leaves_nothing_of_a_person_behind(api, busy, data, messages):
+    zoe, group = busy.zoe, busy.group
+    assert api.delete("/v1/me", as_=zoe.caller).status == 204
+    assert messages(zoe.id, 1)[-1]["type"].endswith("person.erased.v1")
     for name in set(data.list_collection_names()) - {"outbox"}:
         for document in data[name].find():
-            assert ana.id not in str(document), name
-            assert "zoraida" not in str(document).lower(), name
-    assert api.get(f"/v1/people/{ana.handle}").status == 404
-    assert api.get("/v1/me", as_=ana.caller).status == 401
-    assert api.post("/v1/sessions", {"handle": ana.handle, "password": PASSWORD}).status == 401
+            assert not [mark for mark in busy.marks if mark in str(document)], name
+    assert api.get(f"/v1/people/{zoe.handle}").status == 404
+    assert api.get("/v1/me", as_=zoe.caller).status == 401
+    assert api.post("/v1/sessions", {"handle": zoe.handle, "password": PASSWORD}).status == 401
     assert api.get(f"/v1/groups/{group.id}").json()["member_count"] == 1
+    asks = api.get(f"/v1/groups/{group.id}/asks", as_=busy.ben.caller).json()["items"]
+    assert [(one["title"], one["person"], one["thanked"]) for one in asks] == [
+        ("A van?", {"id": busy.ben.id, "handle": busy.ben.handle, "display_name": "Ben"}, []),
+        ("A vet?", None, [busy.ben.handle]),
+    ]
 
 
 def test_erasing_tells_others_whom_to_forget(api, register, messages):
