@@ -44,7 +44,7 @@ class SessionsApi:
     def sign_in(self, call: Call, body: dict[str, Any]) -> dict[str, Any]:
         """Sign in with handle and password."""
         person, kept = self._recognize(call, body["handle"], body["password"])
-        with self.store.transaction(call) as tx:
+        with self.store.transaction(call, turn=person.id) as tx:
             # Who changes the password ends all sessions that there are, and none may begin by the old one after that.
             if not tx.people.still_has_password(person.id, kept):
                 raise model.WrongCredentials()
@@ -85,7 +85,7 @@ class SessionsApi:
         except model.WrongCredentials:
             raise AnotherPassword() from None
         password = hash_password(body["new"])
-        with self.store.transaction(call) as tx:
+        with self.store.transaction(call, turn=person.id) as tx:
             if not tx.people.still_has_password(person.id, kept):
                 raise AnotherPassword()
             tx.people.set_password(person.id, password)
