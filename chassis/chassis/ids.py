@@ -23,6 +23,15 @@ def new_id(kind: str) -> str:
         return f"{kind}_{ULID.from_int(_last)}"
 
 
+def id_after(last: str, kind: str) -> str:
+    """A new id of `kind` that is greater than `last`, one of the same kind, whichever process made that, by whatever clock.
+
+    `last` may be empty: then any new id is.
+    """
+    made = new_id(kind)
+    return made if made > last else f"{kind}_{ULID.from_int(int(ULID.from_str(last.rpartition('_')[2])) + 1)}"
+
+
 def made_at(identifier: str) -> datetime:
     """The time (UTC, to the millisecond) at which an id was made. Raises ValueError for what is no id of ours."""
     return ULID.from_str(identifier.rpartition("_")[2]).datetime.astimezone(UTC)

@@ -9,7 +9,7 @@ from notifications.audiences.store import Groups, Standings
 from notifications.inbox.api import InboxApi
 from notifications.inbox.store import Inbox, Readers
 from notifications.notices.api import NoticesApi
-from notifications.notices.store import Notices
+from notifications.notices.store import Drafts, Notices, Posting
 from notifications.people.api import PeopleApi
 from notifications.people.store import Forgotten, Profiles
 from notifications.preferences.api import PreferencesApi
@@ -23,6 +23,8 @@ class Notifications(AudiencesApi, NoticesApi, InboxApi, PreferencesApi, PeopleAp
     store = Store(
         groups=Groups,
         standings=Standings,
+        drafts=Drafts,
+        posting=Posting,
         notices=Notices,
         inbox=Inbox,
         readers=Readers,

@@ -289,12 +289,12 @@ class World:
 
     def settled(self) -> None:
         """Wait until all that was published has had its effects."""
-        wait_until(lambda: not self._missing(), what="the effect of all messages")
+        wait_until(lambda: not self._missing(), timeout=30, what="the effect of all messages")
 
     def _missing(self) -> bool:
         expected = [{"consumer": name, "source": source, "id": id_} for name, source, id_ in self.published]
         seen = self.store.database["inbox"].count_documents({"_id": {"$in": expected}})
-        return seen < len(expected)
+        return seen < len(expected) or self.store.drafts.any()
 
 
 def _ref(group: dict[str, Any]) -> dict[str, Any]:
@@ -317,6 +317,20 @@ def store(shared_database: str) -> Iterator[OpenStore]:
     opened.make_indexes()
     yield opened
     opened.client.close()
+
+
+@pytest.fixture
+def another(shared_database: str) -> Iterator[Callable[[], OpenStore]]:
+    """The same store, as another process has it."""
+    opened: list[OpenStore] = []
+
+    def open_() -> OpenStore:
+        opened.append(open_store(shared_database, "notifications", Notifications.store.repositories))
+        return opened[-1]
+
+    yield open_
+    for one in opened:
+        one.client.close()
 
 
 @pytest.fixture(scope="module")

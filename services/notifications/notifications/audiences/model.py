@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, cast
 
 Kind = Literal["person", "people", "group", "organizers", "moderators", "event", "going"]
 
@@ -55,6 +55,17 @@ class People:
     def keys(self) -> tuple[str, ...]:
         """The audiences as notices name them: `person:psn_…`, for each."""
         return tuple(Audience("person", one).key for one in self.ids)
+
+
+def audience_named(key: str) -> Audience:
+    """The audience of this key."""
+    kind, _, id_ = key.partition(":")
+    return Audience(cast(Kind, kind), id_)
+
+
+def people_named(keys: Iterable[str]) -> People:
+    """The people whose own audiences have these keys."""
+    return People(tuple(audience_named(key).id for key in keys))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from chassis.messages import Audience, Received
+from chassis.messages import Received
 from chassis.subscriptions import subscribe
+from chassis.timers import Tick, every
 from notifications.notices import model
-from notifications.notices.model import Notice
+from notifications.notices.model import Draft, Notice, Told
+from notifications.notices.posting import post_drafts
 from notifications.notices.schemas import (
     ArchivedData,
     AskData,
@@ -17,7 +19,6 @@ from notifications.notices.schemas import (
     JoinData,
     JoinedData,
     MemberChangedData,
-    NoticePosted,
     PromotedData,
     PromotionData,
     WatchData,
@@ -164,21 +165,20 @@ class NoticesApi:
         self._post(message, model.rsvp_promoted(data["group"], data["event"], data["person"]["id"], message.time))
 
     def _post(self, message: Received, made: Notice | None) -> None:
-        """Post a notice, if one was made and there is something to tell without those who erased themselves."""
-        people = made.people if made else ()
-        try:
-            with self.store.transaction(message) as tx:
-                notice = made and made.without(tx.forgotten.among(people))
-                if notice is None:
-                    return
-                tx.notices.add(notice)
-                tx.publish(NoticePosted(notice, subject=notice.id, sequence=1, audience=_audience(message, notice)))
-        finally:
-            for one in self.store.forgotten.among(people):  # meanwhile: see Forgotten
-                self.store.notices.forget(one)
+        """Have a notice posted, if one was made."""
+        with self.store.transaction(message) as tx:
+            if made is not None:
+                tx.drafts.add(Draft(made, _told(message, made), message.traceparent))
+        if made is not None:
+            post_drafts(self.store)
+
+    @every(1)
+    def post_left_over(self, tick: Tick) -> None:
+        """Post what a process left that ended in between."""
+        post_drafts(self.store)
 
 
-def _audience(message: Received, notice: Notice) -> Audience:
+def _told(message: Received, notice: Notice) -> Told:
     """Who may know that it was posted: who may know what it tells of, or fewer where fewer are told."""
     match notice.audience.kind:
         case "person" | "people":
@@ -186,4 +186,4 @@ def _audience(message: Received, notice: Notice) -> Audience:
         case "organizers" | "moderators":
             return "group"
         case _:
-            return cast(Audience, message.audience) if message.audience in ("public", "group", "person") else "group"
+            return cast(Told, message.audience) if message.audience in ("public", "group", "person") else "group"

@@ -165,6 +165,19 @@ class Notice:
                 return rest
 
 
+Told = Literal["public", "group", "person"]
+"""Who may know that a notice was posted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A notice to post; `told` is who may know that it was, `traceparent` what it follows from."""
+
+    notice: Notice
+    told: Told
+    traceparent: str | None
+
+
 def group_archived(group: Named, by: Named | None, at: datetime) -> Notice:
     """What the group's members hear when it was archived."""
     title = f"{group['name']} is archived"

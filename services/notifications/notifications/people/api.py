@@ -11,6 +11,7 @@ from chassis.messages import Received
 from chassis.problems import AuthenticationRequired
 from chassis.subscriptions import subscribe
 from notifications.audiences.schemas import ErasedData
+from notifications.notices.posting import POSTING
 from notifications.people.schemas import Export, ProfileData
 from notifications.preferences.schemas import shown
 
@@ -38,7 +39,9 @@ class PeopleApi:
         """Forget a person who erased themselves: their notices, what they read and prefer, and their part in what others read."""
         person = message.data["person_id"]
         self.store.forgotten.add(person, message.now)
-        with self.store.transaction(message) as tx:
+        with self.store.transaction(message, turn=POSTING) as tx:
+            # What is being posted meanwhile either stands there already, or is posted knowing that they are forgotten.
+            tx.posting.hold()
             tx.notices.forget(person)
             tx.readers.forget(person)
             tx.preferences.forget(person)

@@ -12,7 +12,9 @@ from pymongo import MongoClient
 
 from chassis.ids import new_id
 from chassis.testing import wait_until
-from notifications.audiences.model import Standing, join
+from notifications.audiences.model import ALWAYS, Audience, Standing, join
+from notifications.inbox.model import View
+from notifications.notices.model import Draft, Notice
 
 START = datetime(2026, 11, 23, 17, tzinfo=UTC)
 
@@ -329,6 +331,7 @@ def test_what_happened_before_somebody_joined_is_not_told_them_even_if_it_arrive
     scheduled = world.scheduled(kittens, world.event(kittens), held=True)
     world.joined(kittens, world.eve)
     world.publish(scheduled)
+    world.settled()
     world.scheduled(kittens, world.event(kittens, "Kitten yoga"))
     assert world.titles(world.eve) == ["New: Kitten yoga"]
     assert world.titles(world.ben) == ["New: Kitten yoga", "New: Bacon brunch"]
@@ -454,3 +457,11 @@ def test_a_message_that_lacks_what_a_notice_needs_is_parked_and_holds_up_nothing
     assert world.titles(world.ben) == ["New: Bacon brunch"]
     parked = lambda: channel.basic_get("commonground.notifications.parked")  # noqa: E731
     wait_until(parked, what="the parked message")
+
+
+def test_what_a_process_left_unposted_when_it_ended_is_posted_by_the_next(world, kittens):
+    notice = Notice("watch.matched", Audience("person", world.dora.id), "Left over", "", None, {}, START)
+    world.store.drafts.add(Draft(notice, "person", None))
+    wait_until(lambda: not world.store.drafts.any(), 5, "posting what was left over")
+    [item] = world.store.inbox.newest(View({notice.audience.key: ALWAYS}, world.dora.id), None, 9)
+    assert item["title"] == "Left over"
