@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from tests.bench.figures import Figure, percentile
@@ -38,9 +38,17 @@ class Server:
 
 
 def take_turns(
-    stage: Stage, servers: Sequence[Server], rounds: int, seconds: float, connections: int = CONNECTIONS
+    stage: Stage,
+    servers: Sequence[Server],
+    rounds: int,
+    seconds: float,
+    connections: int = CONNECTIONS,
+    settle: Callable[[], None] = lambda: None,
 ) -> None:
-    """Load each server for `seconds` in each round, while the programs of the others stand still. Each keeps what was seen."""
+    """Load each server for `seconds` in each round, while the programs of the others stand still. Each keeps what was seen.
+
+    `settle` is called after each turn, and waits for what the turn has left to do.
+    """
     for one in servers:
         stage.pause(*one.programs)
     for number in range(rounds + 1):
@@ -55,6 +63,7 @@ def take_turns(
                 connections=connections,
                 warm_up=0,
             )
+            settle()
             if number:  # the first round warms up
                 one.rates.append(measured.rate)
                 one.latencies += measured.latencies

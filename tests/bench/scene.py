@@ -14,6 +14,7 @@ from pymongo.collection import Collection
 from tests.bench.client import Api
 from tests.bench.stage import SERVICES, Stage
 
+from chassis.ids import new_id
 from groups.people.model import Person
 from groups.sessions.signing import access_token
 
@@ -110,6 +111,19 @@ def multiply_all_of(stage: Stage, person: SignedIn, copies: Sequence[dict[str, s
             for document in database[name].find({}):
                 if any(one in str(document["_id"]) for one in (person.id, person.session)):
                     multiply(database[name], document, copies)
+
+
+def crowd_of(stage: Stage, first: SignedIn, people: int) -> list[SignedIn]:
+    """So many people who are to the services what the first one is, who is one of them."""
+    crowd = [first]
+    copies = []
+    for number in range(1, people):
+        handle = f"{first.handle}{number:04}"
+        person, session = new_id("psn"), new_id("ses")
+        copies.append({first.id: person, first.handle: handle, first.session: session})
+        crowd.append(token_for(stage, person, handle, session, datetime.now(UTC)))
+    multiply_all_of(stage, first, copies)
+    return crowd
 
 
 def new_event(title: str, starts_at: datetime, **more: Any) -> dict[str, Any]:

@@ -11,17 +11,14 @@ from tests.bench.figures import Figure, Result, Target, latencies
 from tests.bench.load import Answered, Request, burst
 from tests.bench.scene import (
     SignedIn,
+    crowd_of,
     join,
-    multiply_all_of,
     new_event,
     new_group,
     sign_up,
-    token_for,
     wait_until_heard,
 )
 from tests.bench.stage import Stage
-
-from chassis.ids import new_id
 
 TITLE = "500 people answer going at once to an event with 50 seats"
 PEOPLE, SEATS = 500, 50
@@ -35,7 +32,7 @@ def measure(stage: Stage, *, quick: bool) -> Result:
     group = host.api.post("/v1/groups", new_group("Fifty Seats", ["concerts", "bacon"]))
     join(first, group)
     wait_until_heard(host, first, group)
-    crowd = _crowd(stage, first)
+    crowd = crowd_of(stage, first, PEOPLE)
     soon = datetime.now(UTC) + timedelta(days=5)
     event = host.api.post(f"/v1/groups/{group['id']}/events", new_event("The concert", soon, capacity=SEATS))["id"]
     answered = burst(port, [_answer(event, one, "going") for one in crowd])
@@ -59,19 +56,6 @@ def measure(stage: Stage, *, quick: bool) -> Result:
             Target(f"seats of {GIVEN_UP} given up that went to the first", promoted, GIVEN_UP, "exactly"),
         ],
     )
-
-
-def _crowd(stage: Stage, first: SignedIn) -> list[SignedIn]:
-    """Five hundred members of the group, who are to the services what the first one is."""
-    crowd = [first]
-    copies = []
-    for number in range(1, PEOPLE):
-        handle = f"olga{number:04}"
-        person, session = new_id("psn"), new_id("ses")
-        copies.append({first.id: person, first.handle: handle, first.session: session})
-        crowd.append(token_for(stage, person, handle, session, datetime.now(UTC)))
-    multiply_all_of(stage, first, copies)
-    return crowd
 
 
 def _answer(event: str, person: SignedIn, answer: str) -> Request:

@@ -45,6 +45,9 @@ LEFT_OUT: dict[str, Any] = {
 """What an event has where nothing was said, or where a change says null."""
 
 
+MOST_SEATS = 11
+"""What the largest party takes: a person and ten guests."""
+
 UNSET = datetime(1970, 1, 1, tzinfo=UTC)
 UNSET_LOCAL = UNSET.replace(tzinfo=None)
 
@@ -111,6 +114,8 @@ class Event:
     version: int = 1
     seats_taken: int = 0
     waitlist_length: int = 0
+    largest_waiting: int = MOST_SEATS
+    """No party that waits takes more seats. Not exact when larger ones left: it only says where to look for them."""
     notes: list[str] = field(default_factory=list)
     """What the person who just gave its times should know. Not kept."""
 

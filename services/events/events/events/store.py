@@ -78,7 +78,7 @@ class Events(Repository):
 
     def save_seats(self, event: Event) -> None:
         """Keep an event of which only the seats have changed."""
-        seats = {name: getattr(event, name) for name in ("version", "seats_taken", "waitlist_length")}
+        seats = {name: getattr(event, name) for name in ("version", "seats_taken", "waitlist_length", "largest_waiting")}
         self.documents.update_one({"_id": event.id}, {"$set": seats}, session=self.session)
 
     def renew_group(self, group: Group) -> None:

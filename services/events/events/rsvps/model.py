@@ -213,6 +213,9 @@ class Book:
         if rsvp.status == GOING:
             self.event.seats_taken += times * rsvp.seats
         elif rsvp.status == WAITLISTED:
+            if times > 0:
+                others = self.event.largest_waiting if self.event.waitlist_length else 0
+                self.event.largest_waiting = max(others, rsvp.seats)
             self.event.waitlist_length += times
 
     def _line_up(self, rsvp: Rsvp) -> None:

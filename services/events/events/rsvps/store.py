@@ -13,9 +13,6 @@ from chassis.store import Repository
 from events.events.model import GOING, MAYBE, WAITLISTED, Event
 from events.rsvps.model import MOST_PROMOTIONS, Book, Rsvp
 
-MOST_SEATS = 11
-"""What the largest party takes: a person and ten guests."""
-
 SCHEMA = 1
 _NAMES = {"event": "event_id", "person": "person_id"}
 _KEPT = {one.name: _NAMES.get(one.name, one.name) for one in fields(Rsvp) if one.name != "position"}
@@ -44,14 +41,15 @@ class Rsvps(Repository):
             free = None if event.capacity is None else event.capacity - event.seats_taken + held
             # Those who answer now and wait may be among the first, and leave their places in this decision.
             waiting = sum(rsvp.status == WAITLISTED for rsvp in theirs)
-            known = [*self._first_waiting(event.id, free, most_promotions, waiting), *theirs]
+            known = [*self._first_waiting(event, free, most_promotions, waiting), *theirs]
         return Book(event, known, most_promotions)
 
-    def _first_waiting(self, event: str, free: int | None, most: int, more: int) -> list[Rsvp]:
+    def _first_waiting(self, event: Event, free: int | None, most: int, more: int) -> list[Rsvp]:
         """Of each size of party, as many of the first on the waitlist as so many seats could take, and some more."""
         found: list[Rsvp] = []
-        for seats in range(1, MOST_SEATS + 1 if free is None else min(MOST_SEATS, free) + 1):
-            party = {"event_id": event, "status": WAITLISTED, "guests": seats - 1}
+        largest = event.largest_waiting if free is None else min(event.largest_waiting, free)
+        for seats in range(1, largest + 1):
+            party = {"event_id": event.id, "status": WAITLISTED, "guests": seats - 1}
             enough = most if free is None else min(free // seats, most)
             found += [_known(one) for one in self._find(party).sort("place").limit(enough + more)]
         return found
