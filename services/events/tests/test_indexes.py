@@ -127,6 +127,7 @@ QUERIES = {
     "people.open_to_meet": lambda s: s.people.open_to_meet(["psn_1", "psn_2"]),
     "people.met": lambda s: s.people.met("psn_1"),
     "people.held_about": lambda s: s.people.held_about("psn_1"),
+    "people.hold_all": lambda s: s.people.hold_all(["psn_1", "psn_2"]),
     "people.hold": lambda s: s.people.hold("psn_1"),
     "calendars.renew": lambda s: s.calendars.renew("psn_1", "digest of psn_1", NOW),
     "calendars.owner": lambda s: s.calendars.owner("digest of psn_2"),

@@ -49,7 +49,7 @@ class EventsApi:
             found = tx.groups.find(group)
             membership = tx.memberships.get(found.id, person.id) if found else STRANGER
             found = lead_group(found, membership)
-            hosts = _hosts(tx, found.id, handles) or [Host(person.id, person.handle)]
+            hosts = _hosts(tx, found.id, handles) or [Host(person.id, person.handle, membership.sequence)]
             # Held, so that a change of the group meanwhile does not miss this event.
             event = model.schedule(tx.groups.hold(found.id), person.id, _wanted(body), hosts, call.now)
             tx.events.add(event)
@@ -88,7 +88,7 @@ class EventsApi:
         body=EventChange,
         returns=Event,
         access=SIGNED_IN,
-        problems=(AlreadyCancelled, EventOver),
+        problems=(AlreadyCancelled, EventOver, GroupArchived),
     )
     def change_event(self, call: Call, event: str, body: dict[str, Any]) -> dict[str, Any]:
         """Change an event; for organizers and moderators of its group, and its hosts.
@@ -104,9 +104,7 @@ class EventsApi:
             hosts = _hosts(tx, found.group_id, body["hosts"]) if "hosts" in body else None
             changed = model.change(found, _wanted(body), hosts, call.now)
             if changed:
-                tx.events.save(found)
-                content = {**told(found, call, person.reference()), "changed": changed}
-                tx.publish(EventChanged(content, **_envelope(found)))
+                tell_changed(tx, found, changed, call, person.reference())
                 book = tx.rsvps.book(found)
                 if found.starts_at > call.now:
                     book.fill(call.now)
@@ -175,6 +173,12 @@ def told(event: model.Event, cause: Any, by: dict[str, str] | None) -> dict[str,
         "interests": event.interests,
         "by": by,
     }
+
+
+def tell_changed(tx: Any, event: model.Event, changed: list[str], cause: Any, by: dict[str, str] | None) -> None:
+    """Keep a changed event within a unit of work, and tell what is different; `changed` names the fields."""
+    tx.events.save(event)
+    tx.publish(EventChanged({**told(event, cause, by), "changed": changed}, **_envelope(event)))
 
 
 def cancel(tx: Any, event: model.Event, reason: str | None, cause: Any, by: dict[str, str] | None) -> None:
@@ -252,4 +256,4 @@ def _hosts(tx: Any, group: str, handles: Sequence[str]) -> list[Host]:
     ]
     if strange:
         raise Invalid(errors=strange)
-    return [Host(people[handle], handle) for handle in dict.fromkeys(handles)]
+    return [Host(people[handle], handle, members[people[handle]].sequence) for handle in dict.fromkeys(handles)]

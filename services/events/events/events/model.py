@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from chassis.ids import new_id
 from chassis.problems import Conflict, Invalid, NotAllowed, NotFound
-from events.groups.model import Group, Membership
+from events.groups.model import Group, GroupArchived, Membership
 from events.reminders.model import due_at, upcoming
 
 GOING, WAITLISTED, MAYBE, NOT_GOING = "going", "waitlisted", "maybe", "not_going"
@@ -70,6 +70,8 @@ class Host:
 
     id: str
     handle: str
+    as_member: int = field(default=-1, compare=False)
+    """The version of the group at which the person's membership was known when they were named."""
 
 
 @dataclass(slots=True)
@@ -235,12 +237,14 @@ def change(event: Event, wanted: dict[str, Any], hosts: Sequence[Host] | None, n
     """Change an event by a merge patch (RFC 7396) of the fields of CHANGEABLE; `hosts` are who `wanted["hosts"]` names.
 
     Local times stay when only the zone changes. Returns the names of what is different now; the event is a version
-    further if anything is. Raises Invalid, AlreadyCancelled, EventOver; the event is then not to be used.
+    further if anything is. Raises Invalid, AlreadyCancelled, EventOver, GroupArchived; the event is then not to be used.
     """
     if event.cancelled:
         raise AlreadyCancelled("It cannot be changed any more.")
     if event.ends_at <= now:
         raise EventOver("It cannot be changed any more.")
+    if event.group_archived:
+        raise GroupArchived("It is read-only: its events do not change.")
     before = _said(event)
     start = event.starts_at
     wanted = {name: LEFT_OUT.get(name) if value is None else value for name, value in wanted.items()}
@@ -259,6 +263,19 @@ def change(event: Event, wanted: dict[str, Any], hosts: Sequence[Host] | None, n
     if changed:
         event.revise(now)
     return changed
+
+
+def unhost(event: Event, person: str, sequence: int, now: datetime) -> bool:
+    """Take a person from the hosts, if they were named before their membership ended at this version of the group.
+
+    Returns whether they were one; the event is then a version further.
+    """
+    staying = [host for host in event.hosts if host.id != person or host.as_member >= sequence]
+    if len(staying) == len(event.hosts):
+        return False
+    event.hosts = staying
+    event.revise(now)
+    return True
 
 
 def cancel(event: Event, reason: str | None, now: datetime) -> None:

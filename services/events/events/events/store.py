@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -78,7 +78,9 @@ class Events(Repository):
 
     def save_seats(self, event: Event) -> None:
         """Keep an event of which only the seats have changed."""
-        seats = {name: getattr(event, name) for name in ("version", "seats_taken", "waitlist_length", "largest_waiting")}
+        seats = {
+            name: getattr(event, name) for name in ("version", "seats_taken", "waitlist_length", "largest_waiting")
+        }
         self.documents.update_one({"_id": event.id}, {"$set": seats}, session=self.session)
 
     def renew_group(self, group: Group) -> None:
@@ -204,7 +206,7 @@ def _document(event: Event) -> dict[str, Any]:
     document = {name: getattr(event, name) for name in _KEPT}
     for name in _LOCAL:
         document[name] = None if document[name] is None else document[name].isoformat()
-    document["hosts"] = [{"id": host.id, "handle": host.handle} for host in event.hosts]
+    document["hosts"] = [asdict(host) for host in event.hosts]
     location = (event.venue or {}).get("location")
     point = location and {"type": "Point", "coordinates": [location["lon"], location["lat"]]}
     return {**document, "schema": SCHEMA, "listed": event.listed, "point": point, "due_at": event.due_at}
@@ -219,7 +221,7 @@ def _known(document: dict[str, Any]) -> Event:
     kept = {name: document[name] for name in _KEPT if name in document}
     for name in _LOCAL:
         kept[name] = None if kept[name] is None else datetime.fromisoformat(kept[name])
-    kept["hosts"] = [Host(host["id"], host["handle"]) for host in kept["hosts"]]
+    kept["hosts"] = [Host(**host) for host in kept["hosts"]]
     return Event(id=document["_id"], **kept)
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from chassis.messages import Received
 from chassis.subscriptions import subscribe
-from events.events.api import cancel
+from events.events import model
+from events.events.api import cancel, tell_changed
 from events.groups.schemas import ArchivedData, GroupData, MemberData
 from events.rsvps.api import keep
 
@@ -97,8 +98,13 @@ class GroupsApi:
         self._give_up_seats(message, "banned")
 
     def _note_member(self, message: Received, status: str, role: str | None) -> None:
-        with self.store.transaction(message) as tx:
-            _note_membership(tx, message, status, role)
+        person = message.data["person"]["id"]
+        try:
+            with self.store.transaction(message) as tx:
+                _note_membership(tx, message, status, role)
+        finally:
+            if self.store.people.gone([person]):  # meanwhile, or long ago: what comes late revives nobody
+                self.store.memberships.forget(person)
 
     def _give_up_seats(self, message: Received, status: str) -> None:
         person = message.data["person"]["id"]
@@ -109,6 +115,8 @@ class GroupsApi:
             coming = tx.events.take_turns(message.data["group"]["id"], message.now)
             answered = set(tx.rsvps.may_come_to(person))
             for event in coming:
+                if model.unhost(event, person, message.sequence, message.now):
+                    tell_changed(tx, event, ["hosts"], message, None)
                 if event.id in answered and not (status == "left" and event.open_to_all):
                     book = tx.rsvps.book(event, [person])
                     book.withdraw(person, message.sequence, message.now)

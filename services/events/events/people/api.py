@@ -63,8 +63,9 @@ class PeopleApi:
     def forget_person(self, message: Received) -> None:
         """Keep nothing of a person who erased themselves; the seats they held go to those who wait."""
         person = message.data["person_id"]
+        # Known to all before it is looked for what is kept, so that nobody adds to it behind our back: see decide.
+        self.store.people.erase(person, message.sequence)
         with self.store.transaction(message) as tx:
-            tx.people.erase(person, message.sequence)
             for event in sorted(tx.rsvps.may_come_to(person)):
                 taken = tx.events.take_turn(event)
                 if taken is not None and taken.starts_at > message.now and not taken.cancelled:

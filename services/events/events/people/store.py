@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
 
 from chassis.store import Projection
 from events.icebreakers.model import Attendee
@@ -37,6 +37,12 @@ class People(Projection):
         """The ids of those of these persons who erased themselves."""
         found = self.documents.find({"_id": {"$in": list(persons)}, "erased": True}, {"_id": 1}, session=self.session)
         return {document["_id"] for document in found}
+
+    def hold_all(self, persons: Sequence[str]) -> None:
+        """Keep these persons, known or not, from being erased by another unit of work until this one has committed."""
+        held = [UpdateOne({"_id": person}, {"$inc": {"held": 1}}, upsert=True) for person in persons]
+        if held:
+            self.documents.bulk_write(held, ordered=False, session=self.session)
 
     def hold(self, person: str | None) -> dict[str, str] | None:
         """How a person is called (None for who is not known or erased), kept from being erased until this has committed."""

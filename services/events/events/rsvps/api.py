@@ -83,7 +83,10 @@ class RsvpsApi:
         see(found, membership)
         if not membership.active:
             raise NotAllowed("Only members of the group see who comes. Join it first.")
-        rsvps = self.store.rsvps.of_event(event, query.get("status"), query.get("cursor"), query["limit"])
+        with self.store.transaction(call) as tx:
+            # Who waits and where, as of one moment: else somebody who is promoted meanwhile leaves a position twice.
+            rsvps = tx.rsvps.of_event(event, query.get("status"), query.get("cursor"), query["limit"])
+            tx.rollback()
         page = Page.cut(rsvps, query["limit"], lambda rsvp: (rsvp.status, rsvp.place))
         names = self.store.people.named(rsvp.person for rsvp in page.items)
         page.items = [
@@ -135,7 +138,10 @@ def decide(event: str, asked: list[Asked]) -> list[Rsvp | Exception]:
         if found is None:
             tx.rollback()
             return [NotFound("There is no such event.") for _ in asked]
-        book = tx.rsvps.book(found, {one.call.caller.id for one in asked})
+        persons = {one.call.caller.id for one in asked}
+        book = tx.rsvps.book(found, persons)
+        # Whose first answer this is: an erasure meanwhile would not find it. That of an older one meets us there.
+        tx.people.hold_all(sorted(persons - book.rsvps.keys()))
         if _still_open(found, first.call):
             book.fill(first.call.now)
         results, traces = _answer_each(tx, book, asked)

@@ -1,6 +1,7 @@
 """Scheduling, finding, reading, changing and cancelling events, as clients see it."""
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -544,6 +545,58 @@ class TestGroupChanges:
         assert world.api.get("/v1/events", params={"interest": "kittens", "limit": 100}).status == 200
         listed = world.api.get("/v1/events", params={"limit": 100}).json()["items"]
         assert not {item["id"] for item in listed} & {event["id"] for event in events}
+
+    def test_what_has_begun_in_a_group_that_is_archived_stays_as_it_is(self, world: Any) -> None:
+        group = world.group(world.ben)
+        event = world.schedule(group)
+        world.archived(group)
+        world.settled()
+        begun = {"cancelled_at": None, "starts_at": datetime.now(UTC) - timedelta(minutes=5)}
+        world.store.events.documents.update_one({"_id": event["id"]}, {"$set": begun})
+        before = world.read(event, world.ana)
+        refused = world.api.patch(f"/v1/events/{event['id']}", {"title": "Supper"}, as_=world.ana)
+        assert (refused.status, refused.problem) == (409, "group-archived")
+        assert world.read(event, world.ana) == before
+
+    def test_a_new_role_lets_and_an_old_one_lets_no_more_whatever_comes_first(self, world: Any) -> None:
+        group = world.group(world.ben)
+        event = world.schedule(group)
+        raised = world.member("role_changed", group, world.ben, "moderator", held=True)
+        world.member("role_changed", group, world.ben, "member")
+        world.publish(raised)
+        world.settled()
+        path = f"/v1/events/{event['id']}"
+        assert world.api.patch(path, {"title": "Supper"}, as_=world.ben).problem == "not-allowed"
+        world.member("role_changed", group, world.ben, "organizer")
+        world.settled()
+        assert world.api.patch(path, {"title": "Supper"}, as_=world.ben).status == 200
+
+
+class TestHosts:
+    @pytest.mark.parametrize("how", ["removed", "banned", "left"])
+    def test_who_is_no_member_any_more_hosts_no_more(self, world: Any, heard: Any, how: str) -> None:
+        group = world.group(world.ben)
+        link = "https://meet.example/kittens"
+        event = world.schedule(group, hosts=[world.ben.handle, world.ana.handle], join_url=link)
+        assert world.read(event, world.ben)["join_url"] == link
+        world.member(how, group, world.ben)
+        world.settled()
+        read = world.read(event, world.ben)
+        assert (read["hosts"], read["join_url"]) == ([world.ana.handle], None)
+        message = heard(event, 2)[1]
+        assert message["type"] == "commonground.events.event.changed.v1"
+        assert (message["data"]["changed"], message["data"]["by"]) == (["hosts"], None)
+        assert world.titles(world.ben, mine="true") == []
+
+    def test_who_joined_again_before_they_were_named_stays(self, world: Any) -> None:
+        group = world.group(world.ben)
+        removed = world.member("removed", group, world.ben, held=True)
+        world.joined(group, world.ben)
+        world.settled()
+        event = world.schedule(group, hosts=[world.ben.handle])
+        world.publish(removed)
+        world.settled()
+        assert world.read(event)["hosts"] == [world.ben.handle]
 
 
 def test_the_contract_names_what_issue_and_api_promise() -> None:

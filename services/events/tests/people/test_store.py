@@ -5,10 +5,12 @@ from collections.abc import Iterator, Sequence
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pymongo.errors import OperationFailure
 
 from chassis.ids import new_id
-from chassis.store import OpenStore, open_store
+from chassis.store import SNAPSHOT, OpenStore, open_store
 from events.icebreakers.model import Attendee
+from events.people.store import People
 from events.service import Events
 
 
@@ -18,6 +20,23 @@ def opened(shared_database: str) -> Iterator[OpenStore]:
     store.make_indexes()
     yield store
     store.client.close()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_who_is_held_is_not_erased_behind_our_back(opened: OpenStore, known: bool) -> None:
+    person = new_id("psn")
+    if known:
+        opened.people.note({"id": person, "handle": person, "display_name": "Ben"}, 1)
+    with (
+        pytest.raises(OperationFailure) as met,
+        opened.client.start_session() as session,
+        session.start_transaction(SNAPSHOT),
+    ):
+        inside = People(opened.database, session)
+        assert inside.gone([person]) == set()
+        opened.people.erase(person, 2)
+        inside.hold_all([person])
+    assert met.value.has_error_label("TransientTransactionError")
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

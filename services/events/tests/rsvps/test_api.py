@@ -289,6 +289,34 @@ class TestBeingForgotten:
         world.settled()
         assert world.answer(event, world.ben).problem == "authentication-required"
 
+    def test_is_not_undone_by_what_comes_late(self, world: Any) -> None:
+        group = world.group()
+        world.registered(world.ben)
+        late = [world.joined(group, world.ben, held=True), world.member("left", group, world.ben, held=True)]
+        world.erased(world.ben)
+        world.settled()
+        world.publish(*late)
+        world.settled()
+        wait_until(lambda: not world.store.memberships.held_about(world.ben.id), what="nothing held about Ben")
+
+    def test_takes_an_answer_along_that_is_being_given(self, world: Any) -> None:
+        """However the two meet: the answer comes first and is taken back, or it is refused."""
+        event = world.schedule(world.group(), capacity=1)
+        people = [world.person(f"p{number}") for number in range(30)]
+        world.registered(*people)
+        world.settled()
+        path = f"/v1/events/{event['id']}/rsvps/me"
+        numbers = []
+        for one in people:
+            numbers.append(world.api.send("PUT", path, {"answer": "going"}, as_=one))
+            world.erased(one)
+        answers = [world.api.receive(number) for number in numbers]
+        assert {one.problem for one in answers} <= {None, "authentication-required"}
+        world.settled()
+        assert world.store.rsvps.documents.count_documents({"event_id": event["id"]}) == 0
+        read = world.read(event)
+        assert (read["seats_taken"], read["waitlist_length"]) == (0, 0)
+
     def test_does_not_touch_what_has_happened_to_others(self, world: Any) -> None:
         event = world.schedule(world.group(), capacity=1)
         world.goes(event, world.ben, world.chris)
