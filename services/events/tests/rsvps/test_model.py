@@ -1,16 +1,13 @@
-"""The rules of seats, without any I/O: by example, and against a simple reference over many histories."""
+"""The rules of seats, without any I/O, by example. `test_histories.py` has any history at all."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from chassis.problems import Invalid, NotAllowed, NotFound
 from events.events.model import AlreadyCancelled, Event
 from events.groups.model import STRANGER, Membership
-from events.rsvps.model import Book, NotEnoughSeats, Rsvp, RsvpClosed, admit
+from events.rsvps.model import Book, NotEnoughSeats, RsvpClosed, admit
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
 PEOPLE = ("ana", "ben", "chris", "dora", "eve", "fay", "gus")
@@ -246,134 +243,3 @@ class TestAdmission:
         soon.rsvp_closes_at = NOW
         with pytest.raises(RsvpClosed):
             admit(soon, STRANGER, NOW)
-
-
-class Histories(RuleBasedStateMachine):
-    """Any history of answers, against a reference too simple to be wrong: a dict of seats and a list of who waits.
-
-    Each step is decided by a new Book that knows as little as the store would give it.
-    """
-
-    names = st.sampled_from(PEOPLE)
-    guests = st.integers(0, 3)
-
-    @initialize(capacity=st.one_of(st.none(), st.integers(1, 8)))
-    def begin(self, capacity: int | None) -> None:
-        self.event = event(capacity)
-        self.kept: dict[str, Rsvp] = {}
-        self.going: dict[str, int] = {}
-        self.line: list[list] = []
-        self.others: dict[str, tuple[str, int]] = {}
-
-    # -- the book, as the service uses it
-
-    def book(self, *names: str) -> Book:
-        held = sum(rsvp.seats for name in names if (rsvp := self.kept.get(name)) and rsvp.status == "going")
-        free = 99 if self.event.capacity is None else self.event.capacity - self.event.seats_taken + held
-        known = {name: self.kept[name] for name in names if name in self.kept}
-        more = sum(rsvp.status == "waitlisted" for rsvp in known.values())
-        for seats in range(1, free + 1):
-            line = [one for one in self.kept.values() if one.status == "waitlisted" and one.seats == seats]
-            for rsvp in sorted(line, key=lambda rsvp: rsvp.place)[: free // seats + more]:
-                known[rsvp.person] = rsvp
-        return Book(self.event, known.values())
-
-    def keep(self, book: Book) -> None:
-        self.kept |= book.changed
-        assert [fact.sequence for fact in book.facts] == list(range(book.began + 1, self.event.version + 1))
-
-    # -- the reference
-
-    def room(self, seats: int) -> bool:
-        return self.event.capacity is None or sum(self.going.values()) + seats <= self.event.capacity
-
-    def promote(self) -> None:
-        for one in list(self.line):
-            if self.room(one[1]):
-                self.line.remove(one)
-                self.going[one[0]] = one[1]
-
-    def let_go(self, name: str) -> None:
-        self.going.pop(name, None)
-        self.line = [one for one in self.line if one[0] != name]
-
-    def expect(self, name: str, said: str, guests: int) -> bool:
-        """What should become of an answer; False where it should be refused."""
-        place = next((one for one in self.line if one[0] == name), None)
-        if said != "going":
-            self.let_go(name)
-            self.others[name] = (said, 0 if said == "not_going" else guests)
-        elif name in self.going:
-            before = self.going.pop(name)
-            if not self.room(1 + guests) and guests + 1 > before:
-                self.going[name] = before
-                return False
-            self.going[name] = 1 + guests
-        elif place is not None:
-            place[1] = 1 + guests
-        else:
-            self.others.pop(name, None)
-            self.line.append([name, 1 + guests])
-        self.promote()
-        return True
-
-    @rule(answers=st.lists(st.tuples(names, st.sampled_from(["going", "maybe", "not_going"]), guests), max_size=5))
-    def people_answer_together(self, answers: list[tuple[str, str, int]]) -> None:
-        book = self.book(*{name for name, _, _ in answers})
-        for name, said, guests in answers:
-            if self.expect(name, said, guests):
-                answer(book, name, said, guests)
-            else:
-                with pytest.raises(NotEnoughSeats):
-                    answer(book, name, said, guests)
-        self.keep(book)
-
-    @rule(capacity=st.one_of(st.none(), st.integers(1, 8)))
-    def the_capacity_changes(self, capacity: int | None) -> None:
-        self.event.capacity = capacity
-        book = self.book()
-        book.fill(NOW)
-        self.keep(book)
-        self.promote()
-
-    @rule(name=names)
-    def somebody_is_removed(self, name: str) -> None:
-        book = self.book(name)
-        book.withdraw(name, 2, NOW)
-        self.keep(book)
-        if name in self.kept:
-            self.let_go(name)
-            self.others[name] = ("not_going", 0)
-            self.promote()
-
-    @rule(name=names)
-    def somebody_is_erased(self, name: str) -> None:
-        book = self.book(name)
-        book.forget(name, NOW)
-        self.kept |= book.changed
-        self.kept.pop(name, None)
-        self.let_go(name)
-        self.others.pop(name, None)
-        self.promote()
-
-    @invariant()
-    def is_as_the_reference_says(self) -> None:
-        if not hasattr(self, "kept"):
-            return
-        going = {one.person: one.seats for one in self.kept.values() if one.status == "going"}
-        line = [[one.person, one.seats] for one in sorted(self.kept.values(), key=lambda one: one.place)]
-        line = [one for one in line if self.kept[one[0]].status == "waitlisted"]
-        assert (going, line) == (self.going, self.line)
-        others = {one.person: (one.status, one.guests) for one in self.kept.values()}
-        assert {name: said for name, said in others.items() if said[0] in ("maybe", "not_going")} == self.others
-        assert self.event.seats_taken == sum(going.values())
-        assert self.event.waitlist_length == len(line)
-
-    @invariant()
-    def nobody_waits_who_would_fit(self) -> None:
-        if hasattr(self, "kept"):
-            assert not any(one.status == "waitlisted" and self.event.has_room(one.seats) for one in self.kept.values())
-
-
-class TestHistories(Histories.TestCase):
-    settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
