@@ -56,7 +56,7 @@ check:  ## format, lint, types, import rules, locks
 
 test:  ## all tests, on a RabbitMQ and a MongoDB of their own
 	@PYTHON=$(PYTHON) deploy/local/venv.sh dev
-	@$(local) provide
+	@$(local) provide_for_tests
 ifdef TESTS
 	$(bin)/pytest $(TESTS)
 else

@@ -1,14 +1,17 @@
 """What the tests that cross services share: one running Common Ground, people in it, and systems that listen."""
 
+import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from chassis.testing import PROCESSES
 from commonground import CommonGround, whole
-from people import Door, Person
-from subscriber import Subscriber
+from people import Door, Person, done
+from subscriber import Promised, Subscriber
 
 
 @pytest.fixture(scope="session")
@@ -48,11 +51,18 @@ def person(platform: CommonGround) -> Callable[..., Person]:
     return platform.person
 
 
+@pytest.fixture(scope="session")
+def promised(session_platform: CommonGround) -> Promised:
+    """What the platform's AsyncAPI document says of messages."""
+    return Promised(done(session_platform.door.get("/asyncapi.json"), 200))
+
+
 @pytest.fixture
-def subscribe(platform: CommonGround) -> Iterator[Callable[..., Subscriber]]:
+def subscribe(platform: CommonGround, promised: Promised) -> Iterator[Callable[..., Subscriber]]:
     """Subscribe as another system does, to public messages, or as one that is trusted with all.
 
     `subscribe("groups.#")`, `subscribe("#", trusted=True)`, `subscribe(log="commonground.public.log", offset="first")`.
+    At the end, all that was heard must be as the platform's AsyncAPI document says.
     """
     started: list[Subscriber] = []
 
@@ -73,3 +83,24 @@ def subscribe(platform: CommonGround) -> Iterator[Callable[..., Subscriber]]:
     yield start
     for one in started:
         one.__exit__(None, None, None)
+    for one in started:
+        for message in one.heard:
+            promised.check(message.envelope)
+
+
+@pytest.fixture(scope="session")
+def npm(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Copy a folder of Node programs, and install there what its package-lock.json pins: `npm(folder)` gives the copy."""
+
+    def install(folder: Path) -> Path:
+        copy = tmp_path_factory.mktemp("node") / folder.name
+        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("node_modules"))
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        try:
+            said = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=110)
+        except FileNotFoundError:
+            pytest.fail("npm is not installed. On Debian and Ubuntu:  apt-get install nodejs npm", pytrace=False)
+        assert said.returncode == 0, said.stdout + said.stderr
+        return copy
+
+    return install

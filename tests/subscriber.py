@@ -1,4 +1,7 @@
-"""Another system that subscribes to messages: with kombu, an account of its own and a queue of its own."""
+"""Another system that subscribes to messages: with kombu, an account of its own and a queue of its own.
+
+Whatever any test's subscriber hears is held against what the platform's AsyncAPI document says of it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from jsonschema import Draft202012Validator, FormatChecker
 from kombu import Connection, Consumer, Exchange, Queue
 
 from commonground import eventually
@@ -30,6 +34,32 @@ class Heard:
     def data(self) -> Any:
         """What the message tells."""
         return self.envelope["data"]
+
+
+class Promised:
+    """What an AsyncAPI document says of the messages that are sent. Each message is checked once, whoever hears it."""
+
+    def __init__(self, asyncapi: dict[str, Any]) -> None:
+        components = asyncapi["components"]
+        sent = [name for name, one in asyncapi["operations"].items() if one["action"] == "send"]
+        self._validators = {
+            one["name"]: Draft202012Validator(
+                {**one["payload"], "components": components}, format_checker=FormatChecker()
+            )
+            for name, one in components["messages"].items()
+            if name in sent
+        }
+        self._checked: set[str] = set()
+
+    def check(self, envelope: dict[str, Any]) -> None:
+        """Raises AssertionError where a message is not as promised."""
+        if envelope["id"] in self._checked:
+            return
+        validator = self._validators.get(envelope["type"])
+        assert validator is not None, f"{envelope['type']} is sent, and not in the document"
+        faults = [f"{one.json_path}: {one.message}" for one in validator.iter_errors(envelope)]
+        assert not faults, f"{envelope} is not as the document says: {faults}"
+        self._checked.add(envelope["id"])
 
 
 class Subscriber:

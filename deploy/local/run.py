@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from chassis.nodes import NodeError, is_free
-from provide import provide
+from provide import provide, provide_node
 from stack import BROKER, DATABASE, FOLDERS, GATEWAY, ROOT, SERVICES, VAR, Ports, Refusal, Stack
 from supervision import Supervisor
 
@@ -168,6 +168,12 @@ def env() -> None:
         print(f"{name}={value}")
 
 
+def provide_for_tests() -> None:
+    """Install what is missing for the tests. Raises Refusal."""
+    provide()
+    provide_node()
+
+
 def _running() -> Stack:
     stack = Stack.started() if Supervisor().is_running() else None
     if stack is None:
@@ -197,7 +203,10 @@ def clean() -> None:
     print("Nothing is left of it.")
 
 
-COMMANDS = {command.__name__: command for command in (up, story, operate, status, logs, env, down, clean, provide)}
+COMMANDS = {
+    command.__name__: command
+    for command in (up, story, operate, status, logs, env, down, clean, provide, provide_for_tests)
+}
 
 
 def main() -> None:

@@ -2,13 +2,18 @@
 
 import json
 import re
+import subprocess
 from html.parser import HTMLParser
+from importlib import import_module
+from pathlib import Path
 
 import jsonschema
 import pytest
 from asyncapi3 import AsyncAPI3
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from chassis.contract import asyncapi_of
+from chassis.testing import SERVICES
 from people import done
 
 # What the API promises of the parts that are built: method, path, the successful status and those of refusals that are
@@ -73,9 +78,11 @@ SENT = {
     *("groups.group.founded", "groups.group.updated", "groups.group.archived"),
     *("groups.member.joined", "groups.member.left", "groups.member.removed", "groups.member.banned"),
     *("groups.member.role_changed", "groups.join.requested", "groups.join.declined"),
-    *("groups.watch.matched", "groups.demand.risen"),
-    *("events.event.scheduled", "events.event.changed", "events.event.cancelled"),
-    *("events.rsvp.changed", "events.rsvp.promoted", "notifications.notice.posted"),
+    *("groups.watch.matched", "groups.demand.risen", "groups.promotion.sent"),
+    *("groups.ask.opened", "groups.ask.resolved", "groups.offer.made"),
+    *("events.event.scheduled", "events.event.changed", "events.event.cancelled", "events.event.due"),
+    *("events.rsvp.changed", "events.rsvp.promoted", "events.attendance.recorded"),
+    "notifications.notice.posted",
 }
 
 
@@ -183,6 +190,27 @@ def test_nothing_internal_is_documented(openapi, http):
 def test_the_asyncapi_document_is_valid(asyncapi):
     AsyncAPI3.model_validate(asyncapi)
     assert asyncapi["asyncapi"] == "3.0.0"
+
+
+ERROR, WARNING = 0, 1
+"""How severe what the official parser finds is; beyond that are hints, e.g. that AsyncAPI 3.1 exists."""
+
+
+def test_the_official_parser_finds_nothing_wrong_in_the_joined_document_nor_in_any_services(asyncapi, npm, tmp_path):
+    services = [asyncapi_of(getattr(import_module(f"{name}.service"), name.title())) for name in SERVICES]
+    files = [tmp_path / f"{name}.json" for name in ("joined", *SERVICES)]
+    for file, document in zip(files, [asyncapi, *services], strict=True):
+        file.write_text(json.dumps(document))
+    folder = npm(Path(__file__).parent / "asyncapi")
+    said = subprocess.run(["node", "validate.js", *files], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert said.returncode == 0, said.stderr
+    found = [json.loads(line) for line in said.stdout.splitlines()]
+    assert [one for one in found if one.get("severity") in (ERROR, WARNING)] == []
+    parsed = [one for one in found if "parsed" in one]
+    assert [one["file"] for one in parsed] == [str(file) for file in files] and all(one["parsed"] for one in parsed)
+    for one, document in zip(parsed, [asyncapi, *services], strict=True):
+        sent = [operation for operation in document["operations"].values() if operation["action"] == "send"]
+        assert one["examples"] == len(sent) > 0
 
 
 def test_every_message_of_the_catalogue_is_documented_as_sent(asyncapi):
