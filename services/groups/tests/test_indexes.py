@@ -168,6 +168,7 @@ def calls(store):
     yield "interests.most_used", lambda: store.interests.most_used("i1", None, 20)
     yield "groups.add", lambda: store.groups.add(another)
     yield "groups.save", lambda: store.groups.save(next_version(group))
+    yield "groups.save_all", lambda: store.groups.save_all([next_version(group)])
     yield "groups.hold", lambda: store.groups.hold(group)
     yield "groups.has_slug", lambda: store.groups.has_slug("group-7")
     for reference in (group.id, group.slug):
@@ -185,6 +186,7 @@ def calls(store):
     yield "members.of_group", lambda: store.members.of_group(group.id, "active", "member", None, 20)
     yield "members.of_person", lambda: store.members.of_person(person.id, (NOW, "grp_z"), 20)
     yield "members.all_of", lambda: store.members.all_of(person.id)
+    yield "members.remove_all", lambda: store.members.remove_all("psn_0")
     yield "members.remove", lambda: store.members.remove(membership)
     ask = Ask("ask_1", group.id, person.id, "Title", "", "other", NOW, NOW, thanked=[person.id])
     came = {"id": "evt_1", "title": "Brunch", "starts_at": NOW, "time_zone": "UTC"}

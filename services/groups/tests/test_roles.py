@@ -4,6 +4,7 @@ An endpoint that the service's contract has, and of which nothing stands here, f
 """
 
 import itertools
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -218,6 +219,18 @@ def test_what_is_ones_own_needs_signing_in(api, register, people, route):
     path = path.format(handle=people.organizer.handle, token="tok_0", watch="wch_0")
     assert api.call(method, path, body).status == anyone
     assert api.call(method, path, body, as_=register("eve").caller).status == signed_in
+
+
+@pytest.mark.parametrize("route", list(ROUTES))
+def test_an_api_token_does_what_its_scopes_say_at_every_endpoint(api, people, route):
+    method, path = route.split()
+    needed = "read" if method == "GET" else "write"
+    others = tuple({"read", "write", "subscribe"} - {needed})
+    token = replace(people.organizer, scopes=others, session=None)
+    path = path.format(**dict.fromkeys(("group", "handle", "ask", "report", "invitation", "token", "watch"), "x"))
+    answer = api.call(method, path, {} if method in ("POST", "PUT", "PATCH") else None, as_=token)
+    assert (answer.status, answer.problem) == (403, "not-allowed")
+    assert needed in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("visibility", ["private", "unlisted"])

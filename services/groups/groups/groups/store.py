@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pymongo import IndexModel
+from pymongo import IndexModel, ReplaceOne
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
@@ -50,6 +50,12 @@ class Groups(Repository):
     def save(self, group: Group) -> None:
         """Keep what changed."""
         self.documents.replace_one({"_id": group.id}, document_of(group), session=self.session)
+
+    def save_all(self, groups: Iterable[Group]) -> None:
+        """Keep what changed of several groups."""
+        writes = [ReplaceOne({"_id": one.id}, document_of(one)) for one in groups]
+        if writes:
+            self.documents.bulk_write(writes, ordered=False, session=self.session)
 
     def has_slug(self, slug: str) -> bool:
         """Whether a group has this slug."""

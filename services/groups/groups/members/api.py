@@ -224,11 +224,12 @@ def leave_all(tx: Any, person: Person) -> None:
 
     That is the longest-serving moderator, else the longest-serving member; a group without either is archived.
     """
-    for membership in tx.members.all_of(person.id):
-        tx.members.remove(membership)
-        if membership.status != model.ACTIVE:
-            continue
-        group = model.counting(tx.groups.seen_by(membership.group, None), person, membership, None)
+    memberships = {one.group: one for one in tx.members.all_of(person.id)}
+    tx.members.remove_all(person.id)
+    groups = tx.groups.several(group for group, one in memberships.items() if one.status == model.ACTIVE)
+    left: list[Group] = []
+    for identifier, before in groups.items():
+        group = model.counting(before, person, memberships[identifier], None)
         if not group.organizers and not group.archived:
             heir = model.successor(tx.members.of_group(group.id, model.ACTIVE, None, None, 1))
             if heir is None:
@@ -236,7 +237,8 @@ def leave_all(tx: Any, person: Person) -> None:
                 note_of_itself(tx, group.id, "group.archived")
                 continue
             group = _promote(tx, group, heir)
-        tx.groups.save(group)
+        left.append(group)
+    tx.groups.save_all(left)
 
 
 def _promote(tx: Any, group: Group, heir: model.Membership) -> Group:

@@ -43,6 +43,10 @@ class Members(Repository):
         """Forget a membership."""
         self.documents.delete_one({"_id": membership.id}, session=self.session)
 
+    def remove_all(self, person: str) -> None:
+        """Forget all memberships of a person, whatever their status."""
+        self.documents.delete_many({"person": person}, session=self.session)
+
     def find(self, group: str, person: str) -> Membership | None:
         """The membership of a person in a group, whatever its status, or None."""
         found = self.documents.find_one({"_id": f"{group}:{person}"}, session=self.session)
