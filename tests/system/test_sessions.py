@@ -1,11 +1,13 @@
 """Signing in, staying signed in and signing out, as api.md promises it and as other systems may check it."""
 
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from chassis.testing import SERVICES
 from commonground import eventually
 from people import Door, called, done
 
@@ -87,20 +89,75 @@ def test_nobody_sees_of_another_what_is_their_own(http, person):
     }
 
 
+ONLY_AN_ID = {("events", "people"), ("notifications", "forgotten")}
+"""Where the id of somebody who left stays, and nothing else of them: a message that comes late must not bring them back."""
+
+
+def lives(person, ana, ben):
+    """Have a person do, and be in, whatever there is, in a group of Ana's and in one of their own."""
+    group = ana.founds(interests=["kittens", f"tails {ana.handle}"])
+    own = person.founds(interests=["kittens", f"tails {ana.handle}"])
+    for someone in (person, ben):
+        someone.joins(group)
+    ben.joins(own)
+    start = datetime.now(UTC) + timedelta(minutes=30)
+    soon = {"starts_at": f"{start:%Y-%m-%dT%H:%M}", "ends_at": f"{start + timedelta(hours=1):%Y-%m-%dT%H:%M}"}
+    theirs = ana.schedules(group, **soon, time_zone="UTC", capacity=1)
+    for who, event in ((person, theirs), (ben, theirs), (person, person.schedules(own)), (ben, person.schedules(own))):
+        who.answers(event)
+    done(ana.post(f"/v1/events/{theirs['id']}/check-ins", {"handle": person.handle}), 201)
+    done(person.patch("/v1/me", {"about": f"Herself, {person.handle}", "icebreakers": True}), 200)
+    done(person.post("/v1/watches", {"interests": ["kittens", f"whiskers {ana.handle}"]}), 201)
+    done(person.post(f"/v1/groups/{own['id']}/promotions", {"text": "Come!"}), 202)
+    done(person.post("/v1/tokens", {"name": "bot", "scopes": ["read"]}), 201)
+    done(person.post("/v1/me/calendar"), 201)
+    for asker, helper in ((person, ana), (ana, person)):
+        ask = done(asker.post(f"/v1/groups/{group['id']}/asks", {"title": "A vet?", "kind": "advice"}), 201)
+        done(helper.post(f"/v1/asks/{ask['id']}/offers", {"body": "Mine."}), 201)
+        done(asker.patch(f"/v1/asks/{ask['id']}", {"status": "resolved", "thanked": [helper.handle]}), 200)
+    for reporter, reported in ((person, ben), (ben, person)):
+        about = {"type": "person", "id": reported.handle}
+        done(reporter.post("/v1/reports", {"subject": about, "reason": "Loud.", "group": group["id"]}), 201)
+    done(ana.patch(f"/v1/groups/{group['id']}/members/{person.handle}", {"role": "moderator"}), 200)
+    done(person.get("/v1/inbox"), 200)
+    return group, own, theirs
+
+
 def test_who_erases_themselves_is_gone_everywhere(http, person, platform):
     ana, ben = person("ana"), person("ben")
-    group = ana.founds()
-    event = ana.schedules(group, capacity=1)
-    ben.joins(group)
-    ben.answers(event)
-    assert ben.delete("/v1/me").status == 204
-    assert http.get(f"/v1/people/{ben.handle}").status == 404
-    assert http.post("/v1/sessions", {"handle": ben.handle, "password": ben.password}).status == 401
-    assert [one["person"]["handle"] for one in ana.items(f"/v1/groups/{group['id']}/members")] == [ana.handle]
-    eventually(lambda: ana.items(f"/v1/events/{event['id']}/rsvps") == [], "the events service forgetting Ben")
-    assert ana.get(f"/v1/events/{event['id']}").json()["seats_taken"] == 0
+    email = f"{ana.handle}.dora@example.org"
+    place = {"name": f"Home of {email}", "country": "US", "location": {"lat": 38.9072, "lon": -77.0369}}
+    dora = person("dora", email=email, place=place, display_name=f"Dora {ana.handle}", interests=["kittens"])
+    group, own, event = lives(dora, ana, ben)
+    eventually(platform.is_quiet, "everybody hearing of everything")
+    eventually(lambda: dora.handle in str(ana.inbox()), "Ana hearing of Dora")
+    marks = [dora.id, dora.handle, dora.name, email, place["name"]]
+    assert {name for name in SERVICES if kept(platform, name, marks)} == set(SERVICES)
+
+    assert dora.delete("/v1/me").status == 204
+    assert http.get(f"/v1/people/{dora.handle}").status == 404
+    assert http.post("/v1/sessions", {"handle": dora.handle, "password": dora.password}).status == 401
+    assert dora.handle not in str(ana.items(f"/v1/groups/{group['id']}/members"))
+    assert done(ben.get(f"/v1/groups/{own['id']}"), 200)["organizers"] == [ben.handle]
+    eventually(lambda: dora.handle not in str(ana.items(f"/v1/events/{event['id']}/rsvps")), "events forgetting Dora")
+    assert done(ben.get(f"/v1/events/{event['id']}"), 200)["viewer"]["status"] == "going", "the seat is Ben's"
     eventually(platform.is_quiet, "all services hearing of it")
-    eventually(lambda: ben.handle not in str(ana.inbox()), "the inbox forgetting Ben")
+    for service in SERVICES:
+        for collection, mark, document in kept(platform, service, marks):
+            assert mark == dora.id, (service, collection, mark, document)
+            assert (service, collection) in ONLY_AN_ID, (service, collection, document)
+
+
+def kept(platform, service, marks):
+    """What a service holds in which any of these marks stands: `(collection, mark, document)` for each."""
+    with platform.store(service) as store:
+        return [
+            (name, mark, document)
+            for name in store.list_collection_names()
+            for document in store[name].find()
+            for mark in marks
+            if mark in str(document)
+        ]
 
 
 def test_signing_out_ends_the_refresh_token_at_once_and_access_within_60_seconds(http, signed_out):
