@@ -250,6 +250,7 @@ def calls(store):
     yield "attendances.shared_by", lambda: store.attendances.shared_by(person.id, "psn_1")
     yield "interests.used", lambda: store.interests.used(["kittens"])
     yield "people.ids_of", lambda: store.people.ids_of([person.handle])
+    yield "listed_groups.country_near", lambda: store.listed_groups.country_near((38.9, -77.0))
     yield from calls_about_watches(store, person, group)
     for search, course in searches():
         first = store.listed_groups.find(search, course, None, 3)

@@ -30,7 +30,7 @@ class SearchApi:
         """Search groups: those that have all of the given interests, unless `match=any`.
 
         With `near`, local and regional groups are found by distance and national ones by country: the given one, else
-        the caller's own. With `widen`, the search begins with local groups and goes on to regional, national and
+        the caller's own, else that of the group nearest there. With `widen`, the search begins with local groups and goes on to regional, national and
         virtual ones until it finds some; `scope_reached` says how far it went. A search that finds nothing answers with
         `nobody_yet`: how many others watch for the same, and the groups that come closest.
         """
@@ -80,10 +80,13 @@ class SearchApi:
             words=tuple(model.words(query["q"])),
             sort=query["sort"],
         )
-        if search.near and not search.country and call.person:
-            place = self.store.people.get(call.person.id).place
-            return replace(search, home=place and place["country"])
+        if search.near and not search.country:
+            return replace(search, home=self._home(call) or self.store.listed_groups.country_near(search.near))
         return search
+
+    def _home(self, call: Call) -> str | None:
+        place = self.store.people.get(call.person.id).place if call.person else None
+        return place and str(place["country"])
 
     def _shown(self, call: Call, search: model.Search, groups: Iterable[Group]) -> list[tuple[Group, model.Match]]:
         """Groups as the caller sees them, each with how it fits."""

@@ -49,7 +49,7 @@ class Search:
     country: str | None = None
     """Only groups at home in this country."""
     home: str | None = None
-    """The country of whoever looks, as far as it is known: national groups reach them there."""
+    """The country of whoever looks, or else of where they look, as far as it is known: national groups reach them there."""
     words: tuple[str, ...] = ()
     sort: str = "best"
     bounded: bool = True

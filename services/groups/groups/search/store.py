@@ -12,7 +12,7 @@ from chassis.store import Repository
 from groups.groups.model import Group
 from groups.groups.store import group_of
 from groups.paging import beyond
-from groups.search.model import BY_SIZE, EARTH_KM, FAR_AWAY_KM, Course, Search, metres, pairs_of
+from groups.search.model import BY_SIZE, EARTH_KM, FAR_AWAY_KM, REACH_KM, Course, Search, metres, pairs_of
 
 _LISTED = {"listed": True}
 _BY_SIZE = list(BY_SIZE)
@@ -55,6 +55,14 @@ class ListedGroups(Repository):
         order = [name for name, _ in course.order]
         found = self.documents.aggregate(pipeline_of(search, course, after, limit), session=self.session)
         return [(group_of(one), [one[name] for name in order]) for one in found]
+
+    def country_near(self, near: tuple[float, float]) -> str | None:
+        """In which country a point is: that of the nearest group, if one is near enough to tell."""
+        lat, lon = near
+        point = {"type": "Point", "coordinates": [lon, lat]}
+        around = {"$nearSphere": {"$geometry": point, "$maxDistance": REACH_KM["regional"] * 1000}}
+        found = self.documents.find_one({**_LISTED, "at": around}, {"place.country": 1}, session=self.session)
+        return found["place"]["country"] if found else None
 
     def _nearest(self, search: Search, course: Course, after: Sequence[Any] | None, limit: int) -> Found:
         """The index of places yields groups one by one, the nearest first, but those of one place in no certain order.

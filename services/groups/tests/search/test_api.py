@@ -115,7 +115,9 @@ def test_near_finds_national_groups_by_country(register, found, names, topic):
     found(ana, name="American", interests=[topic], scope="national", place=at(BOSTON))
     found(ana, name="German", interests=[topic], scope="national", place=at((52.5, 13.4), "DE"))
     found(ana, name="near by", interests=[topic], scope="local", place=at(WASHINGTON))
-    assert names(interest=topic, near=NEAR) == ["near by"]
+    assert names(interest=topic, near=NEAR) == ["near by", "American"]
+    assert names(interest=topic, near="52.5,13.4") == ["German"]
+    assert names(interest=topic, near="0,0") == []
     assert names(interest=topic, near=NEAR, as_=ana) == ["near by", "American"]
     assert names(interest=topic, near=NEAR, as_=hans) == ["near by", "German"]
     assert names(interest=topic, near=NEAR, as_=hans, country="US") == ["near by", "American"]
