@@ -30,9 +30,9 @@ class SearchApi:
         """Search groups: those that have all of the given interests, unless `match=any`.
 
         With `near`, local and regional groups are found by distance and national ones by country: the given one, else
-        the caller's own, else that of the group nearest there. With `widen`, the search begins with local groups and goes on to regional, national and
-        virtual ones until it finds some; `scope_reached` says how far it went. A search that finds nothing answers with
-        `nobody_yet`: how many others watch for the same, and the groups that come closest.
+        the caller's own, else that of the group nearest there. With `widen`, the search begins with local groups and goes
+        on to regional, national and virtual ones until it finds some; `scope_reached` says how far it went. A search that
+        finds nothing answers with `nobody_yet`: how many others watch for the same, and the groups that come closest.
         """
         search, limit = self._search(call, query), query["limit"]
         steps = dict(model.ladder(search)) if query["widen"] else {WHOLE: search}
