@@ -134,13 +134,14 @@ class Story:
     """The story, chapter by chapter. Each raises Refused or SystemExit where it does not go as promised."""
 
     def __init__(self, base: str) -> None:
-        chapter("Four people arrive")
+        chapter("Five people arrive")
         secret = password()
         self.ana = cast(base, "Ana", secret, interests=BOTH, place=PLACE, background="science")
         self.ben = cast(base, "Ben", secret, interests=[*BOTH, "hockey"], place=PLACE, background="government")
         self.chris = cast(base, "Chris", secret, interests=BOTH, place=PLACE)
-        self.dora = cast(base, "Dora", secret, interests=["kittens"], place=PLACE)
-        for someone in (self.ana, self.ben, self.chris, self.dora):
+        self.dora = cast(base, "Dora", secret, interests=["kittens", "hockey"], place=PLACE, background="science")
+        self.eve = cast(base, "Eve", secret, interests=BOTH, place=PLACE)
+        for someone in (self.ana, self.ben, self.chris, self.dora, self.eve):
             say(someone.name, f"registers as @{someone.handle} and signs in")
         self.group: dict[str, Any] = {}
         self.event: dict[str, Any] = {}
@@ -187,16 +188,16 @@ class Story:
         items = self.dora("GET", "/v1/groups", interest="kittens", match="any")["items"]
         expect(self.group["id"] in [one["id"] for one in items], "Dora does not find the group by kittens alone")
         say("Dora", "looks for kittens alone, with match=any, and finds it too")
-        for someone in (self.ben, self.chris, self.dora):
+        for someone in (self.ben, self.chris, self.dora, self.eve):
             joined = someone("POST", f"/v1/groups/{self.group['slug']}/members", {})
             say(someone.name, f"joins ({joined['status']})")
         heard = in_time(
-            lambda: self.ana("GET", "/v1/inbox", kind="member.joined")["items"][2:], "Ana hearing of three new members"
+            lambda: self.ana("GET", "/v1/inbox", kind="member.joined")["items"][3:], "Ana hearing of four new members"
         )
         say("Ana", f"hears of them: {heard[0]['title']}")
 
     def they_meet(self) -> None:
-        """An event with two seats, and three who come."""
+        """An event with two seats, and more who would come."""
         chapter("They meet")
         day = (datetime.now(UTC) + timedelta(days=14)).date().isoformat()
         event = {
@@ -207,29 +208,52 @@ class Story:
             "kind": "in_person",
             "venue": {"name": "The Purring Pan", "address": "1 Catnip Street NW"},
             "capacity": 2,
+            "max_guests": 2,
         }
         self.event = event = self.ana("POST", f"/v1/groups/{self.group['slug']}/events", event)
         say("Ana", f"schedules “{event['title']}” on {event['starts_at_local']} with {event['capacity']} seats")
         for someone in (self.ben, self.chris, self.dora):
             say(someone.name, f"hears of it: {hear(someone, 'event.scheduled', event['id'])}")
-        for someone, status in ((self.ben, "going"), (self.chris, "going"), (self.dora, "waitlisted")):
-            rsvp = someone("PUT", f"/v1/events/{event['id']}/rsvps/me", {"answer": "going"})
+        said = (
+            (self.ben, 0, "going"),
+            (self.chris, 0, "going"),
+            (self.eve, 2, "waitlisted"),
+            (self.dora, 0, "waitlisted"),
+        )
+        for someone, guests, status in said:
+            rsvp = someone("PUT", f"/v1/events/{event['id']}/rsvps/me", {"answer": "going", "guests": guests})
             expect(rsvp["status"] == status, f"{someone.name} is {rsvp['status']} and not {status}")
-            place = f", first in line: {rsvp['position']}" if rsvp["position"] else ""
-            say(someone.name, f"says “I'm coming” and is {rsvp['status']}{place}")
+            friends = f" with {guests} friends" if guests else ""
+            place = f", number {rsvp['position']} in line" if rsvp["position"] else ""
+            say(someone.name, f"says “I'm coming”{friends} and is {rsvp['status']}{place}")
 
     def a_seat_is_given_up(self) -> None:
-        """The seat that Chris gives up is Dora's at once."""
+        """The seat that Chris gives up is Dora's at once: Eve's party of three does not fit, and keeps its place."""
         chapter("A seat is given up")
         self.chris("PUT", f"/v1/events/{self.event['id']}/rsvps/me", {"answer": "not_going"})
         say("Chris", "cannot come after all, and gives his seat up")
         status = self.dora("GET", f"/v1/events/{self.event['id']}")["viewer"]["status"]
         expect(status == "going", f"Dora is {status} although a seat is free")
-        say("Dora", "is in, at once")
+        say("Dora", "is in, at once: one seat is enough for her")
+        line = self.eve("GET", f"/v1/events/{self.event['id']}")["viewer"]
+        expect((line["status"], line["position"]) == ("waitlisted", 1), f"Eve has lost her place: {line}")
+        say("Eve", "would need three, and stays first in line")
         say("", f"and her inbox says so: {hear(self.dora, 'rsvp.promoted', self.event['id'])}")
         seats = self.ana("GET", f"/v1/events/{self.event['id']}")
-        expect((seats["seats_taken"], seats["waitlist_length"]) == (2, 0), f"the seats are wrong: {seats}")
+        expect((seats["seats_taken"], seats["waitlist_length"]) == (2, 1), f"the seats are wrong: {seats}")
         say("", f"{seats['seats_taken']} of {seats['capacity']} seats taken, {seats['waitlist_length']} waiting")
+
+    def they_know_how_to_begin(self) -> None:
+        """Ben and Dora opted in to icebreakers: each hears whom to meet, beyond what the group is about."""
+        chapter("They know how to begin")
+        for someone in (self.ben, self.dora):
+            someone("PATCH", "/v1/me", {"icebreakers": True})
+        asked = f"/v1/events/{self.event['id']}/icebreakers"
+        for someone, other in ((self.ben, self.dora), (self.dora, self.ben)):
+            found = in_time(lambda someone=someone: someone("GET", asked)["items"], f"{someone.name}'s icebreaker")
+            expect(found[0]["person"]["handle"] == other.handle, f"{someone.name} is to meet somebody else: {found}")
+            expect(found[0]["shared"] == ["hockey"], f"it is not hockey that they share: {found}")
+            say(someone.name, f"reads: {found[0]['opener']}")
 
     def they_help_each_other(self) -> None:
         """Ben asks too early, is told what is missing, comes to an event, and asks again; Chris offers."""
@@ -284,6 +308,7 @@ def tell(base: str) -> None:
     story.they_find_each_other()
     story.they_meet()
     story.a_seat_is_given_up()
+    story.they_know_how_to_begin()
     story.they_help_each_other()
 
 

@@ -22,6 +22,6 @@ def test_the_story_goes_as_promised_and_can_be_told_again(story, http, capsys):
     for _ in range(2):
         story.tell(http.address)
         told = capsys.readouterr().out
-        assert "Dora  is in, at once" in told
-        assert "2 of 2 seats taken, 0 waiting" in told
+        assert "Dora  is in, at once" in told and "Eve  would need three, and stays first in line" in told
+        assert "2 of 2 seats taken, 1 waiting" in told
         assert told.rstrip().endswith("Ben  thanks Chris. See you there.")
