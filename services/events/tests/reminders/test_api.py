@@ -85,6 +85,16 @@ class TestReminders:
         told_later(world, group, heard)
         assert leads(heard(away, 2)) == [] and leads(heard(off, 2)) == [] and leads(heard(back, 4)) == ["PT24H"]
 
+    def test_follow_the_wall_clock_into_another_zone(self, world: Any, group: dict[str, Any], heard: Any) -> None:
+        """Etc/GMT-10 is ten hours ahead of UTC, Etc/GMT+10 as many behind."""
+        away, near = world.schedule(group, **soon(HOUR, 6)), world.schedule(group, **soon(11 * HOUR, 6))
+        for event, zone in ((away, "Etc/GMT+10"), (near, "Etc/GMT-10")):
+            assert world.api.patch(f"/v1/events/{event['id']}", {"time_zone": zone}, as_=world.ana).status == 200
+        wait_until(lambda: leads(heard(near, 2)) == ["PT1H"], 30, what="the reminder of the event that is nearer now")
+        told_later(world, group, heard)
+        assert leads(heard(away, 2)) == [] and leads(heard(near, 3)) == ["PT1H"]
+        assert world.store.events.find(away["id"]).reminder == "PT1H"
+
     def test_are_told_again_when_the_event_is_put_off_to_a_later_day(
         self, world: Any, group: dict[str, Any], heard: Any
     ) -> None:
