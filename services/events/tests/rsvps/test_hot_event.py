@@ -165,7 +165,7 @@ class Reader:
 
     def _look_again_and_again(self) -> None:
         try:
-            while not self.ended.wait(0.05):
+            while not self.ended.wait(0.2):
                 self._look_at_what_is_kept()
                 with contextlib.suppress(NoAnswer):  # of a process that was killed
                     self._look_at_what_is_shown()
@@ -183,7 +183,8 @@ class Reader:
         with self.store.client.start_session(snapshot=True) as session:
             of_event = {"event_id": self.event["id"]}
             event = self.store.events.documents.find_one({"_id": self.event["id"]}, session=session)
-            kept = list(self.store.rsvps.documents.find(of_event, session=session))
+            shown = {"_id": 0, "status": 1, "guests": 1, "place": 1}
+            kept = list(self.store.rsvps.documents.find(of_event, shown, session=session))
         going = sum(1 + one["guests"] for one in kept if one["status"] == "going")
         line = [one for one in kept if one["status"] == "waitlisted"]
         assert (event["seats_taken"], event["waitlist_length"]) == (going, len(line))
@@ -219,10 +220,8 @@ def replayed(messages: list[dict[str, Any]], capacity: int) -> list[str]:
     return list(seats["waitlisted"])
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_500_people_at_once_on_50_seats(world: Any, run_events: Any, queue: str, processes: int) -> None:
-    for _ in range(processes - 1):
-        run_events()
+def test_500_people_at_once_on_50_seats(world: Any, run_events: Any, queue: str) -> None:
+    run_events()
     people = [world.person(f"p{number}") for number in range(PEOPLE)]
     event = world.schedule(world.group(), capacity=SEATS)
     answers = receive_all(world.api, answer_all(world.api, event, people, "going"))
@@ -244,6 +243,8 @@ def test_500_people_at_once_on_50_seats(world: Any, run_events: Any, queue: str,
     assert promoted == line[:20]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(240)
 def test_ten_thousand_answers_of_two_thousand_people_while_processes_are_killed(
     world: Any, service: RunningService, run_events: Any, queue: str
 ) -> None:
@@ -254,6 +255,7 @@ def test_ten_thousand_answers_of_two_thousand_people_while_processes_are_killed(
     with reader:
         for round_ in range(5):
             crowd.everybody_answers(people)
+            world.channel.queue_declare(queue, passive=True)  # a connection that is silent for a minute is closed
             if round_ in (1, 3):
                 doomed.pop().kill()  # in the middle of what it decides: hundreds wait for their answers
         crowd.everybody_is_answered()
