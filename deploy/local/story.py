@@ -235,10 +235,10 @@ class Story:
         status = self.dora("GET", f"/v1/events/{self.event['id']}")["viewer"]["status"]
         expect(status == "going", f"Dora is {status} although a seat is free")
         say("Dora", "is in, at once: one seat is enough for her")
+        say("", f"and her inbox says so: {hear(self.dora, 'rsvp.promoted', self.event['id'])}")
         line = self.eve("GET", f"/v1/events/{self.event['id']}")["viewer"]
         expect((line["status"], line["position"]) == ("waitlisted", 1), f"Eve has lost her place: {line}")
         say("Eve", "would need three, and stays first in line")
-        say("", f"and her inbox says so: {hear(self.dora, 'rsvp.promoted', self.event['id'])}")
         seats = self.ana("GET", f"/v1/events/{self.event['id']}")
         expect((seats["seats_taken"], seats["waitlist_length"]) == (2, 1), f"the seats are wrong: {seats}")
         say("", f"{seats['seats_taken']} of {seats['capacity']} seats taken, {seats['waitlist_length']} waiting")
