@@ -38,7 +38,7 @@ class GroupsSettings(ServiceSettings):
     sign_ins_per_address: int = setting(
         "int",
         "CG_SIGN_INS_PER_ADDRESS",
-        100,
+        300,
         help="How many times in 15 minutes a wrong password may be tried from one address, with whatever handles",
         validate=Range(1),
     )
