@@ -26,7 +26,7 @@ from pymongo.errors import PyMongoError
 
 from chassis import inbox, metrics, topology
 from chassis.connection import FAULTS, Connection, connect, hang_up, serve
-from chassis.messages import Received, Undecodable
+from chassis.messages import PREFIX, Received, Undecodable
 from chassis.publisher import Publisher
 
 if TYPE_CHECKING:
@@ -157,6 +157,7 @@ class Consumer(ProviderCollector, SharedExtension):
         self.subscriptions: dict[str, list[Subscription]] = {}
         for one in sorted(self._providers, key=lambda one: one.method_name):
             self.subscriptions.setdefault(one.full_type, []).append(one)
+        self.to_all = self.subscriptions.pop(PREFIX + topology.EVERYTHING, [])
         self.database = self.container.config["store"].database
         self.reader = self.container.spawn_managed_thread(self._run, "messages")
         self.container.spawn_managed_thread(self._measure, "messages waiting")
@@ -220,7 +221,7 @@ class Consumer(ProviderCollector, SharedExtension):
         connection = connect(self.uri, f"{self.service}-messages")
         try:
             topology.declare(connection, topology.queues_of(self.service, self.retry_seconds))
-            types = {one.type for found in self.subscriptions.values() for one in found}
+            types = {one.type for one in self._providers}
             topology.declare(connection, topology.bindings_of(self.service, types))
             session = Session(connection)
             session.consume(topology.inbox_of(self.service), self.at_once, partial(self._receive, session))
@@ -286,7 +287,7 @@ class Consumer(ProviderCollector, SharedExtension):
             return "done"
         if any(not one.lasting for one in failures) and attempts <= len(self.retry_seconds):
             return self._retry(delivery, failures, attempts)
-        if received.type not in self.subscriptions:
+        if not self._methods(received.type):
             # The binding is of a release that is gone.
             log.warning("a message that nothing here subscribes to was let go", extra=_named(received))
             session.channel.basic_ack(message.delivery_tag)
@@ -295,11 +296,15 @@ class Consumer(ProviderCollector, SharedExtension):
 
     def _failures(self, received: Received) -> list[Failure]:
         """Run each method that has not done this message; returns what failed."""
-        subscriptions = self.subscriptions.get(received.type)
-        if subscriptions is None:
+        subscriptions = self._methods(received.type)
+        if not subscriptions:
             # During a rollout it may be for a newer release, which shares the queue: it goes round until that has it.
             return [Failure("", "no method of this release subscribes to it")]
         return [failure for one in subscriptions if (failure := self._failure(one, received)) is not None]
+
+    def _methods(self, type: str) -> list[Subscription]:
+        """Who hears a message of this type, in order: those who listen to everything hear it when others have done it."""
+        return self.subscriptions.get(type, []) + self.to_all
 
     def _failure(self, subscription: Subscription, received: Received) -> Failure | None:
         consumer = f"{self.service}.{subscription.method_name}"

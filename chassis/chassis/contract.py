@@ -21,6 +21,7 @@ from chassis.messages import CONTENT_TYPE, PREFIX, Message
 from chassis.problems import Problem
 from chassis.schemas import Cursor, Text, Time
 from chassis.subscriptions import Subscription
+from chassis.topology import EVERYTHING
 from chassis.vocabulary import Near
 
 _PARAMETER = re.compile(r"{(\w+)}")
@@ -317,6 +318,7 @@ def asyncapi_of(service: type[Any]) -> dict[str, Any]:
     received: dict[str, Subscription] = {}
     for _, one in subscriptions_of(service):
         received.setdefault(one.type, one)
+    received.pop(EVERYTHING, None)  # who listens to everything reads nothing in particular
     document: dict[str, Any] = {
         "asyncapi": "3.0.0",
         "info": {

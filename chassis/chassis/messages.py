@@ -95,6 +95,8 @@ class Received:
     data: dict[str, Any]
     traceparent: str | None
     now: datetime
+    raw: bytes = b""
+    """The envelope as it came, to the byte: for who passes it on."""
     consumer: str = ""
     """Whose effect this is, `service.method`: the inbox counts (consumer, source, id) once."""
 
@@ -116,6 +118,7 @@ class Received:
                 data=document["data"],
                 traceparent=document.get("traceparent"),
                 now=datetime.now(UTC),
+                raw=body,
             )
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as fault:
             raise Undecodable(f"{type(fault).__name__}: {fault}") from fault

@@ -12,7 +12,7 @@ import marshmallow
 from nameko.extensions import Entrypoint, register_entrypoint
 from pymongo.errors import PyMongoError
 
-from chassis import inbox, metrics, tracing
+from chassis import inbox, metrics, topology, tracing
 from chassis.consumer import Consumer
 from chassis.messages import PREFIX, Received
 from chassis.schemas import Tolerant
@@ -22,16 +22,16 @@ MEETINGS = 12
 
 
 class Subscription(Entrypoint):
-    """What `@subscribe` declares. See there."""
+    """What `@subscribe` and `@subscribe_to_all` declare. See there."""
 
     consumer = Consumer()
 
     def __init__(
-        self, type: str, *, data: type[marshmallow.Schema], projection: str | None = None, **options: Any
+        self, type: str, *, data: type[marshmallow.Schema] | None, projection: str | None = None, **options: Any
     ) -> None:
         super().__init__(**options)
         self.type = type
-        self.data = data()
+        self.data = data() if data else None
         self.projection = projection
 
     @property
@@ -47,6 +47,8 @@ class Subscription(Entrypoint):
 
     def load(self, received: Received) -> dict[str, Any]:
         """What the method gets as `data`. Raises marshmallow.ValidationError when the message lacks what is needed."""
+        if self.data is None:
+            return received.data
         loaded = self.data.load(received.data)
         assert isinstance(loaded, dict)
         return loaded
@@ -91,10 +93,22 @@ def subscribe(
     has its own effect, and its own record of it. Order is not given: compare `message.sequence`. What it raises sends the
     message round again, later.
     """
+    return _declare(Subscription(type, data=data, projection=projection))
 
+
+def subscribe_to_all() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare a method of a service class as the receiver of all messages, of whatever service and type.
+
+    It hears a message after the methods that subscribe to its type. It gets `(self, message)`, a Received with the raw
+    `data`; `message.raw` is the whole envelope as it came. It has to have its effect once itself: either in
+    `self.store.transaction(message)`, or by writing only what is the same when written again. What it raises sends the
+    message round again, later.
+    """
+    return _declare(Subscription(topology.EVERYTHING, data=None))
+
+
+def _declare(entrypoint: Subscription) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
-        entrypoint = Subscription(type, data=data, projection=projection)
-
         @functools.wraps(function)
         def run(service: Any, received: Received) -> BaseException | None:
             return entrypoint.run(function, service, received)

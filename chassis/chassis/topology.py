@@ -21,6 +21,8 @@ AUDIENCE = "commonground.audience"
 PUBLIC = "commonground.public"
 PUBLIC_LOG = "commonground.public.log"
 CONTRACTS = "commonground.contracts"
+EVERYTHING = "#"
+"""The routing key that brings all messages, whatever their type."""
 
 RETRY_SECONDS = (1, 5, 30, 120, 600)
 """How long a message that failed waits before it is tried again, the first time, the second time, …"""

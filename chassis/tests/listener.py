@@ -16,7 +16,7 @@ from chassis.messages import Message
 from chassis.schemas import Schema, Tolerant
 from chassis.settings import Settings
 from chassis.store import Projection, Repository, Store
-from chassis.subscriptions import subscribe
+from chassis.subscriptions import subscribe, subscribe_to_all
 
 NAME = os.environ.get("LISTENER", "listener")
 RELEASE = os.environ.get("LISTENER_RELEASE", "old")
@@ -120,3 +120,15 @@ class Listener:
             """What only a newer release listens to."""
             with self.store.transaction(message) as tx:
                 tx.effects.add("see", message)
+
+    if RELEASE == "curious":
+
+        @subscribe_to_all()
+        def hear(self, message: Any) -> None:
+            """Hear everything, once the others have heard it; note how it came."""
+            self.store.tries.count(message)
+            with self.store.transaction(message) as tx:
+                tx.effects.add("hear", message)
+                tx.effects.documents.update_one(
+                    {"message": message.id, "method": "hear"}, {"$set": {"raw": message.raw}}, session=tx.session
+                )

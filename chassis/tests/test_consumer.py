@@ -362,3 +362,17 @@ def test_a_message_that_nothing_subscribes_to_any_more_is_let_go_in_the_end(bus,
     wait_until(lambda: metric(service, line) == 1, 20)
     assert is_settled(bus)
     assert bus.count(bus.queue("parked")) == 0
+
+
+def test_who_listens_to_everything_hears_each_message_once_as_it_came_after_those_who_listen_to_its_type(bus, listen):
+    listen(LISTENER_RELEASE="curious")
+    unknown = bus.envelope("nobody else", type=f"commonground.{bus.name}.thing.shown.v1")
+    for _ in range(2):
+        bus.put(json.dumps(unknown).encode(), message_id=unknown["id"])
+    told = bus.tell("fail 1")
+    wait_until(lambda: bus.effects() == ["fail 1"], 20)
+    wait_until(lambda: is_settled(bus))
+    heard = {one["message"]: one["raw"] for one in bus.database.effects.find({"method": "hear"})}
+    assert heard[unknown["id"]] == json.dumps(unknown).encode()
+    assert sorted(heard) == sorted([unknown["id"], told])
+    assert bus.database.effects.count_documents({"method": "hear"}) == 2
