@@ -221,7 +221,7 @@ class Consumer(ProviderCollector, SharedExtension):
         connection = connect(self.uri, f"{self.service}-messages")
         try:
             topology.declare(connection, topology.queues_of(self.service, self.retry_seconds))
-            types = {one.type for one in self._providers}
+            types = {one.type for one in self._providers if not one.private}
             topology.declare(connection, topology.bindings_of(self.service, types))
             session = Session(connection)
             session.consume(topology.inbox_of(self.service), self.at_once, partial(self._receive, session))
@@ -303,8 +303,12 @@ class Consumer(ProviderCollector, SharedExtension):
         return [failure for one in subscriptions if (failure := self._failure(one, received)) is not None]
 
     def _methods(self, type: str) -> list[Subscription]:
-        """Who hears a message of this type, in order: those who listen to everything hear it when others have done it."""
-        return self.subscriptions.get(type, []) + self.to_all
+        """Who hears a message of this type, in order: those who listen to everything hear it when others have done it.
+
+        What was handed to this service alone is for whoever subscribes to it.
+        """
+        own = self.subscriptions.get(type, [])
+        return own if any(one.private for one in own) else own + self.to_all
 
     def _failure(self, subscription: Subscription, received: Received) -> Failure | None:
         consumer = f"{self.service}.{subscription.method_name}"

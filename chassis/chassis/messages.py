@@ -13,7 +13,8 @@ from chassis.ids import new_id
 
 PREFIX = "commonground."
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
-Audience = Literal["public", "group", "person"]
+Audience = Literal["public", "group", "person", "private"]
+"""Who may know of a message. `private` is what one service hands to another: it goes by no exchange and stands in no log."""
 DataSchema: TypeAlias = type[Schema]
 
 
@@ -23,7 +24,9 @@ class Message:
     - `type`: without the prefix, with its major version, e.g. `groups.member.joined.v1` (also the routing key);
     - `data`: the marshmallow schema of its data (what is dumped, what the JSON Schema and AsyncAPI documents say);
     - `example`: data that the schema accepts;
-    - its docstring: the description readers of the AsyncAPI document see.
+    - its docstring: the description readers of the AsyncAPI document see;
+    - `to`: the one service that it is handed to, for what nobody else may ever read, such as an email address. It goes straight
+      to that service's inbox, and is in no log and no document.
 
     An instance is one fact: `subject` is the id of the aggregate, `sequence` its version (per subject strictly growing: a
     message takes one version), `audience` who may know it, `content` the data to be dumped by the schema.
@@ -32,6 +35,7 @@ class Message:
     type: ClassVar[str]
     data: ClassVar[DataSchema]
     example: ClassVar[dict[str, Any]]
+    to: ClassVar[str | None] = None
 
     traceparent: str | None = None
     """Of what caused this one message, where a unit of work has several causes; otherwise that of the unit of work is used."""

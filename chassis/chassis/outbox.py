@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from amqp.serialization import dumps
 from pymongo import IndexModel
 
+from chassis import topology
 from chassis.messages import CONTENT_TYPE, PREFIX
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ nudges: set[Callable[[], None]] = set()
 
 def add(messages: Sequence[Message], traceparent: str | None, database: Database[Any], session: ClientSession) -> None:
     """Put messages into the outbox, in a transaction."""
-    made = [document(one.envelope(one.traceparent or traceparent)) for one in messages]
+    made = [document(one.envelope(one.traceparent or traceparent), one.to) for one in messages]
     database[COLLECTION].insert_many(made, session=session)
 
 
@@ -47,9 +48,14 @@ def committed() -> None:
         nudge()
 
 
-def document(envelope: dict[str, Any]) -> dict[str, Any]:
-    """The document of an envelope: `_id` (the message's id), `key` (routing key), `properties` and `body` (bytes)."""
+def document(envelope: dict[str, Any], to: str | None = None) -> dict[str, Any]:
+    """The document of an envelope: `_id` (the message's id), `key` (routing key), `properties` and `body` (bytes).
+
+    What is handed `to` one service has the `queue` to which it goes, past all exchanges.
+    """
+    handed = {"queue": topology.inbox_of(to)} if to else {}
     return {
+        **handed,
         "_id": envelope["id"],
         "key": envelope["type"].removeprefix(PREFIX),
         "properties": _properties(envelope),

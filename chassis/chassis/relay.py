@@ -151,7 +151,8 @@ class Wire:
     def _frames(self, document: dict[str, Any]) -> Iterator[bytes]:
         """A message as it goes over the wire: method, header and body frames (AMQP 0-9-1, sections 2.3.5 and 4.2)."""
         body, properties = document["body"], document["properties"]
-        yield self.method(document["key"])
+        queue = document.get("queue")
+        yield self.method("", queue) if queue else self.method(self.exchange, document["key"])
         yield _HEADER.pack(2, self.channel, 12 + len(properties), 60, 0, len(body))
         yield properties
         most = self.connection.frame_max - 8
@@ -161,9 +162,9 @@ class Wire:
             yield part
         yield _END_BYTE
 
-    def _method(self, key: str) -> bytes:
+    def _method(self, exchange: str, key: str) -> bytes:
         mandatory, immediate = True, False
-        arguments = dumps("Bssbb", [0, self.exchange, key, mandatory, immediate])
+        arguments = dumps("Bssbb", [0, exchange, key, mandatory, immediate])
         payload = struct.pack(">HH", *spec.Basic.Publish) + arguments
         return struct.pack(">BHI", 1, self.channel, len(payload)) + payload + _END_BYTE
 

@@ -27,12 +27,19 @@ class Subscription(Entrypoint):
     consumer = Consumer()
 
     def __init__(
-        self, type: str, *, data: type[marshmallow.Schema] | None, projection: str | None = None, **options: Any
+        self,
+        type: str,
+        *,
+        data: type[marshmallow.Schema] | None,
+        projection: str | None = None,
+        private: bool = False,
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         self.type = type
         self.data = data() if data else None
         self.projection = projection
+        self.private = private
 
     @property
     def full_type(self) -> str:
@@ -79,7 +86,7 @@ class Subscription(Entrypoint):
 
 
 def subscribe(
-    type: str, *, data: type[Tolerant], projection: str | None = None
+    type: str, *, data: type[Tolerant], projection: str | None = None, private: bool = False
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare a method of a service class as the receiver of a type of message.
 
@@ -87,13 +94,14 @@ def subscribe(
     - `data`: a Tolerant schema that names only what the method needs; a message that lacks it is parked at once.
     - `projection`: the name of the repository in the Store that the method builds, and nothing else: `rebuild` replays
       the log through all methods of a projection.
+    - `private`: it is handed to this service alone (`Message.to`), and in no log.
 
     The method gets `(self, message)`, a Received with `data` as the schema loaded it, and does its work in
     `self.store.transaction(message)`, which makes its effect happen once. Several methods may subscribe to one type; each
     has its own effect, and its own record of it. Order is not given: compare `message.sequence`. What it raises sends the
     message round again, later.
     """
-    return _declare(Subscription(type, data=data, projection=projection))
+    return _declare(Subscription(type, data=data, projection=projection, private=private))
 
 
 def subscribe_to_all() -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -54,6 +54,17 @@ def test_the_properties_are_those_that_the_design_promises():
     assert abs(properties["timestamp"] - datetime.now(UTC).timestamp()) < 10
 
 
+def test_what_is_handed_to_one_service_goes_to_its_inbox():
+    class Confided(Said):
+        """Somebody said something to the notebook alone."""
+
+        to = "notebook"
+
+    envelope = Confided({"text": "x"}, subject="thg_1", sequence=1, audience="private").envelope(None)
+    assert outbox.document(envelope, Confided.to)["queue"] == "commonground.notebook.inbox"
+    assert "queue" not in outbox.document(envelope)
+
+
 def test_only_trace_and_audience_go_along_as_headers():
     envelope = Said({"text": "x"}, subject="thg_1", sequence=1).envelope(None) | {"nameko.secret": "x", "other": "y"}
     properties, _ = decode_properties_basic(outbox.document(envelope)["properties"], 0)

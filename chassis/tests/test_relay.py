@@ -1,5 +1,6 @@
 """Nothing committed stays unpublished, whatever dies when; what is published twice has the same id."""
 
+import json
 import signal
 import sys
 import threading
@@ -43,6 +44,18 @@ def test_what_stands_in_the_outbox_is_published_in_order_as_it_was_written(bus, 
     assert all(one.body == bodies[one.properties["message_id"]] for one in taken)
     assert {one.delivery_info["routing_key"] for one in taken} == {bus.told}
     assert {one.properties["delivery_mode"] for one in taken} == {2}
+
+
+def test_what_is_handed_to_one_service_stands_in_its_inbox_and_nowhere_else(bus, relay):
+    everywhere, inbox = bus.hear(), bus.queue("inbox")
+    bus.connection.channel().queue_declare(inbox, durable=True, auto_delete=False)
+    envelope = bus.envelope("private")
+    bus.database[outbox.COLLECTION].insert_one(outbox.document(envelope, bus.name))
+    bus.fill("public")
+    relay()
+    wait_until(lambda: is_empty(bus), 20)
+    assert [one.properties["message_id"] for one in bus.take(inbox)] == [envelope["id"]]
+    assert [json.loads(one.body)["data"]["text"] for one in bus.take(everywhere)] == ["public"]
 
 
 def test_a_message_larger_than_a_frame_arrives_whole(bus, relay):

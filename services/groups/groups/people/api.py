@@ -11,6 +11,7 @@ from groups.members.api import leave_all
 from groups.people import model
 from groups.people.schemas import (
     ChangedPerson,
+    EmailGiven,
     Export,
     NewPerson,
     OwnPerson,
@@ -51,6 +52,8 @@ class PeopleApi:
             tx.people.add(person, password)
             tx.interest_changes.note("people", [], person.interests)
             tx.publish(_told(PersonRegistered, person))
+            if person.email is not None:
+                tx.publish(_handed_over(person))
         return Answer(person, location=f"/v1/people/{person.handle}")
 
     @endpoint("GET", "/v1/me", returns=OwnPerson, access=SIGNED_IN)
@@ -68,6 +71,8 @@ class PeopleApi:
             if after is not before:
                 save_changed(tx, before, after)
                 move_watches(tx, before, after)
+                if after.email != before.email:
+                    tx.publish(_handed_over(after))
         return after
 
     @endpoint("DELETE", "/v1/me", status=204, access=SIGNED_IN)
@@ -142,6 +147,12 @@ def save_changed(tx: Any, before: model.Person, after: model.Person) -> None:
     tx.people.save(after)
     tx.interest_changes.note("people", before.interests, after.interests)
     tx.publish(_told(PersonUpdated, after, before))
+
+
+def _handed_over(person: model.Person) -> EmailGiven:
+    """The person's address, for the service that mails."""
+    content = {"person_id": person.id, "address": person.email}
+    return EmailGiven(content, subject=person.id, sequence=person.version, audience="private")
 
 
 def _told(kind: Any, person: model.Person, before: model.Person | None = None) -> Any:

@@ -276,6 +276,22 @@ class PersonRegistered(Message):
     example = PROFILE
 
 
+class EmailData(Schema):
+    """Where a person wants their mail."""
+
+    person_id = fields.String(required=True)
+    address = fields.String(required=True, allow_none=True)
+
+
+class EmailGiven(Message):
+    """A person gave another email address, or none any more: handed to the service that mails, and told nobody else."""
+
+    type = "groups.person.email_given.v1"
+    data = EmailData
+    example = {"person_id": "psn_01JDCM0Y0G0000000000000000", "address": "ana@example.org"}
+    to = "notifications"
+
+
 class PersonUpdated(Message):
     """A person changed their profile."""
 

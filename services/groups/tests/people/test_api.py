@@ -1,11 +1,14 @@
 """People, over the wire."""
 
 import itertools
+import json
 from types import SimpleNamespace
 
 import pytest
 
+from chassis import topology
 from chassis.api_client import Person
+from chassis.connection import connect
 from chassis.testing import wait_until
 
 PLACE = {"name": "Washington", "country": "US", "region": "US-DC", "location": {"lat": 38.9, "lon": -77.0}}
@@ -411,3 +414,46 @@ def test_a_group_that_nobody_is_left_in_is_archived(api, register, found, messag
     left = api.get(f"/v1/groups/{group.id}").json()
     assert (left["status"], left["member_count"], left["organizers"]) == ("archived", 0, [])
     assert messages(group.id, 3)[-1]["type"] == "commonground.groups.group.archived.v1"
+
+
+@pytest.fixture
+def handed_over(broker):
+    """What was handed to the notifications service, and what all messages were: a function for each."""
+    connection = connect(broker.uri, "test")
+    channel = connection.channel()
+    inbox, all_else = topology.inbox_of("notifications"), channel.queue_declare("", exclusive=True).queue
+    channel.queue_declare(inbox, durable=True, auto_delete=False, arguments={"x-queue-type": "quorum"})
+    channel.queue_bind(all_else, topology.MESSAGES, "#")
+
+    def taken(queue, kept):
+        while (message := channel.basic_get(queue, no_ack=True)) is not None:
+            kept.append(json.loads(message.body))
+        return kept
+
+    private, heard = [], []
+    yield lambda: taken(inbox, private), lambda: taken(all_else, heard)
+    channel.queue_delete(inbox)
+    connection.close()
+
+
+def test_an_address_is_handed_to_the_service_that_mails_and_is_in_no_message_that_others_hear(
+    api, register, handed_over
+):
+    private, heard = handed_over
+    ana = register(email="ana@example.org")
+    for change in ({"about": "new"}, {"email": "ana@example.com"}, {"email": None}):
+        assert api.patch("/v1/me", change, as_=ana.caller).status == 200
+    wait_until(lambda: len(private()) == 3, what="handing over")
+    assert [(one["data"]["address"], one["sequence"]) for one in private()] == [
+        ("ana@example.org", "1"),
+        ("ana@example.com", "3"),
+        (None, "4"),
+    ]
+    assert {(one["data"]["person_id"], one["audience"]) for one in private()} == {(ana.id, "private")}
+    wait_until(lambda: len([one for one in heard() if one["subject"] == ana.id]) == 4, what="all other messages")
+    assert "ana@example" not in str(heard())
+    assert not any("email" in one["type"] for one in heard())
+
+
+def test_what_is_handed_over_is_in_no_document(api):
+    assert "email_given" not in json.dumps(api.contract())
