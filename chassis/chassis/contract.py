@@ -66,13 +66,13 @@ def subscriptions_of(service: type[Any]) -> list[tuple[str, Subscription]]:
 
 
 def messages_of(service: type[Any]) -> list[type[Message]]:
-    """The kinds of message that a service publishes, by type."""
+    """The kinds of message that a service publishes, by type; not those that it hands to one service alone."""
     found: list[type[Message]] = []
     kinds = [Message]
     while kinds:
         for one in kinds.pop().__subclasses__():
             kinds.append(one)
-            if "type" in vars(one) and one.type.startswith(service.name + "."):
+            if "type" in vars(one) and one.to is None and one.type.startswith(service.name + "."):
                 found.append(one)
     return sorted(found, key=lambda one: one.type)
 
@@ -97,6 +97,7 @@ def _route(name: str, one: Endpoint) -> dict[str, Any]:
         "access": one.access,
         "idempotent": one.idempotent,
         "limit": one.limit,
+        "form": one.form,
     }
 
 
@@ -317,7 +318,8 @@ def asyncapi_of(service: type[Any]) -> dict[str, Any]:
     sent = messages_of(service)
     received: dict[str, Subscription] = {}
     for _, one in subscriptions_of(service):
-        received.setdefault(one.type, one)
+        if not one.private:
+            received.setdefault(one.type, one)
     received.pop(EVERYTHING, None)  # who listens to everything reads nothing in particular
     document: dict[str, Any] = {
         "asyncapi": "3.0.0",

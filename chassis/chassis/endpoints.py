@@ -158,6 +158,7 @@ class Endpoint(Entrypoint):
         limit: str | None = None,
         answers: dict[int, str] | None = None,
         internal: bool = False,
+        form: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -167,7 +168,7 @@ class Endpoint(Entrypoint):
         self.query = query() if query else None
         self.returns = returns() if returns else None
         self.problems, self.media_type, self.tag, self.limit = problems, media_type, tag, limit
-        self.answers, self.internal = answers or {}, internal
+        self.answers, self.internal, self.form = answers or {}, internal, form
 
     def setup(self) -> None:
         self.calls.register_provider(self)
@@ -207,7 +208,7 @@ class Endpoint(Entrypoint):
             self._refuse_query(call)
         if self.body:
             arguments["body"] = self._read_body(call)
-        elif call.body and not self.internal:
+        elif call.body and not (self.internal or self.form):
             raise MalformedRequest("This takes no body.")
         if self.idempotent and call.idempotency_key is not None:
             call.claim = idempotency.Claim.of(call)
@@ -331,6 +332,7 @@ def endpoint(
     - `problems`: the Problem classes a client should expect, for the OpenAPI document.
     - `answers`: other successful statuses and what they mean, e.g. `{202: "Waiting for approval"}`.
     - `limit`: a tighter rate limit of its own, e.g. `"10/minute"`.
+    - `form`: takes an HTML form too, and what stands in it changes nothing (as in RFC 8058).
     - `internal`: callable by the gateway only, in no document.
 
     The docstring's first line is the summary in the OpenAPI document, the rest its description. The method gets

@@ -64,6 +64,7 @@ def test_a_route_says_what_the_gateway_must_know(notebook):
         "access": "anyone",
         "idempotent": True,
         "limit": None,
+        "form": False,
     }
 
 

@@ -129,7 +129,7 @@ class Gateway:
             return self._other_method(exchange, match)
         if route.signed_in and exchange.caller is None:
             raise AuthenticationRequired()
-        return self._hand_on(exchange, route, match.path, self._body(request))
+        return self._hand_on(exchange, route, match.path, self._body(request, route.form))
 
     def _serve_page(self, page: Any, exchange: Exchange) -> Answer:
         if exchange.request.method not in ("GET", "HEAD"):
@@ -186,10 +186,12 @@ class Gateway:
         problem = MethodNotAllowed(f"Here it is one of {', '.join(match.allowed)}.")
         return _refusal(problem, exchange.id, allow)
 
-    def _body(self, request: Request) -> bytes:
+    def _body(self, request: Request, form: bool) -> bytes:
         if request.length == 0:
             return b""
-        if not is_json(request.headers.get("content-type"), request.method):
+        if not (form and is_form(request.headers.get("content-type"))) and not is_json(
+            request.headers.get("content-type"), request.method
+        ):
             raise UnsupportedMediaType("Send the body as application/json, in UTF-8.")
         try:
             return request.body(BODY_BYTES)
@@ -230,6 +232,12 @@ def _refusal(problem: Problem, request: str, *headers: tuple[str, str]) -> Answe
     body = json.dumps(problem.document(request), ensure_ascii=False, separators=(",", ":")).encode()
     marks_of_all = [_PROBLEM_TYPE, ("X-Request-Id", request), _NOSNIFF, _VARY, _DO_NOT_KEEP]
     return Answer(problem.status, [*marks_of_all, *said.items(), *headers], body)
+
+
+def is_form(content_type: str | None) -> bool:
+    """Whether this is the type of an HTML form, in either of its two kinds."""
+    kind = (content_type or "").partition(";")[0].strip().lower()
+    return kind in ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 @lru_cache(maxsize=256)

@@ -76,7 +76,7 @@ def _read_route(service: str, said: dict[str, Any]) -> Route:
         raise BadContract(f"{method} {path} cannot be a route")
     if not is_limit(limit):
         raise BadContract(f"{method} {path} has the limit {limit!r}, which is none")
-    return Route(service, said["name"], method, path, said["access"] != "anyone", limit)
+    return Route(service, said["name"], method, path, said["access"] != "anyone", limit, said.get("form", False))
 
 
 def _read_identity(service: str, said: dict[str, Any]) -> Identity:

@@ -21,6 +21,7 @@ class Route:
     path: str
     signed_in: bool = False
     limit: str | None = None
+    form: bool = False
     parameters: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
