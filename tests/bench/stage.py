@@ -145,8 +145,10 @@ class Platform:
 
     def __init__(self, stage: Stage) -> None:
         self.port = free_port()
+        self.smtp_port = free_port()
         self.signing_key = _signing_key()
         stage.declare_topology()
+        stage.start("smtp_sink", "tests.bench.peers.smtp_sink", {"BENCH_PORT": str(self.smtp_port)})
         health = {name: free_port() for name in (*SERVICES, GATEWAY)}
         for name in (*SERVICES, GATEWAY):
             env = {
@@ -161,6 +163,9 @@ class Platform:
                 env |= {"CG_MONGO_URI": stage.mongo.uri_for(name)}
             if name == "groups":
                 env |= {"CG_SIGNING_KEY": self.signing_key}
+            if name == "notifications":
+                env |= {"CG_SMTP_HOST": HOST, "CG_SMTP_PORT": str(self.smtp_port), "CG_SMTP_TLS": "off"}
+                env |= {"CG_MAIL_FROM": "Common Ground <notices@cg.example>", "CG_PUBLIC_URL": "https://cg.example"}
             stage.start(name, name, env)
         for name, port in health.items():
             stage.programs[name].wait_until(partial(answers, port, "/health/ready"), 60, name)

@@ -1,0 +1,27 @@
+"""A mail server that takes everything and keeps nothing: `BENCH_PORT` says where."""
+
+import asyncio
+import os
+from typing import Any
+
+from aiosmtpd.smtp import SMTP
+
+
+class Sink:
+    """Takes every mail."""
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        """Called by aiosmtpd."""
+        return "250 OK"
+
+
+async def serve() -> None:
+    """Serve until the process is ended."""
+    sink, port = Sink(), int(os.environ["BENCH_PORT"])
+    server = await asyncio.get_running_loop().create_server(lambda: SMTP(sink), "127.0.0.1", port)
+    async with server:
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())
