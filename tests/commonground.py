@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections import Counter
@@ -45,6 +47,9 @@ class CommonGround:
         self._start_process = start_process
         self._signing_key = _signing_key()
         self._ports = {name: free_port() for name in (*SERVICES, GATEWAY)}
+        self._mail_port = free_port()
+        self.mail = Path(tempfile.mkdtemp(prefix="commonground-mail-"))
+        """The folder in which mail lands, one file each."""
         self.processes: dict[str, Process] = {}
         self.addresses = {name: f"http://{HOST}:{port}" for name, port in self._ports.items()}
         """Where each of the four serves its health and metrics."""
@@ -55,7 +60,8 @@ class CommonGround:
     # -- processes
 
     def start(self) -> None:
-        """Start all four side by side, and wait until each is ready."""
+        """Start all four side by side, and what takes their mail, and wait until each is ready."""
+        self._start_process([sys.executable, ROOT / "deploy/local/mail.py", str(self._mail_port), str(self.mail)])
         for name in (*SERVICES, GATEWAY):
             self.launch(name)
         for name in (*SERVICES, GATEWAY):
@@ -103,11 +109,15 @@ class CommonGround:
         settings |= {"CG_MONGO_URI": self.mongo_uris[name], "CG_HEALTH_PORT": str(self._ports[name])}
         if name == "groups":
             settings["CG_SIGNING_KEY"] = self._signing_key
+        if name == "notifications":
+            settings |= {"CG_SMTP_HOST": HOST, "CG_SMTP_PORT": str(self._mail_port), "CG_SMTP_TLS": "off"}
+            settings |= {"CG_MAIL_FROM": "Common Ground <notices@cg.example>", "CG_PUBLIC_URL": self.door.address}
         return settings
 
     def close(self) -> None:
-        """Close what talks to it."""
+        """Close what talks to it, and forget its mail."""
         self.door.connections.close()
+        shutil.rmtree(self.mail, ignore_errors=True)
 
     # -- people
 

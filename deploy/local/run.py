@@ -118,6 +118,7 @@ def _where(stack: Stack) -> None:
     print(f"  the API              {stack.http}/v1")
     print(f"  its documentation    {stack.http}/docs")
     print(f"  logs                 {os.path.relpath(stack.log)}/   (make logs)")
+    print(f"  mail                 {os.path.relpath(stack.mail)}/   (nothing is sent on)")
     print("  addresses, accounts  make env")
     print("  next                 make story, then make down")
 
@@ -126,7 +127,7 @@ def story() -> None:
     """Tell the product's story to the running gateway."""
     stack = _running()
     program = str(Path(__file__).parent / "story.py")
-    sys.exit(subprocess.call([sys.executable, program, stack.http], env={**os.environ, "CG_HTTP": stack.http}))
+    sys.exit(subprocess.call([sys.executable, program, stack.http], env={**os.environ, **stack.addresses()}))
 
 
 def operate() -> None:

@@ -20,7 +20,7 @@ VAR = Path(os.environ.get("CG_VAR") or ROOT / "var").resolve()
 FOLDERS = ("rabbitmq", "mongodb", "secrets", "log", "mail", "run")
 SERVICES = ("groups", "events", "notifications")
 GATEWAY = "gateway"
-BROKER, DATABASE = "broker", "database"
+BROKER, DATABASE, MAIL = "broker", "database", "mail"
 NODES = (BROKER, DATABASE)
 ACCOUNTS = (*SERVICES, GATEWAY, "operator")
 
@@ -44,6 +44,7 @@ class Ports:
     amqp_distribution: int = 25682
     amqp_api: int = 0
     mongo: int = 27027
+    mail: int = 8025
 
     @staticmethod
     def variable(name: str) -> str:
@@ -145,7 +146,10 @@ class Stack:
             return self.broker.command()
         if name == DATABASE:
             return self.database.command()
-        return [str(ROOT / ".venv/bin/python"), "-m", name], {**_inherited(), **self._settings(name)}
+        python = str(ROOT / ".venv/bin/python")
+        if name == MAIL:
+            return [python, str(Path(__file__).parent / "mail.py"), str(self.ports.mail), str(self.mail)], _inherited()
+        return [python, "-m", name], {**_inherited(), **self._settings(name)}
 
     def _settings(self, name: str) -> dict[str, str]:
         settings = {"CG_AMQP_URI": self.broker.uri_for(name), "CG_MAIL_DIR": str(self.mail), "PYTHONUNBUFFERED": "1"}
@@ -158,7 +162,19 @@ class Stack:
         settings |= {"CG_MONGO_URI": self.database.uri_for(name), "CG_HEALTH_PORT": str(self._health_port(name))}
         if name == "groups":
             settings["CG_SIGNING_KEY_FILE"] = str(_signing_key())
+        if name == "notifications" and not os.environ.get("CG_SMTP_HOST"):
+            settings |= self._mail_settings()
         return settings
+
+    def _mail_settings(self) -> dict[str, str]:
+        """Have mail land in the folder, unless whoever started the stack named a mail server."""
+        return {
+            "CG_SMTP_HOST": HOST,
+            "CG_SMTP_PORT": str(self.ports.mail),
+            "CG_SMTP_TLS": "off",
+            "CG_MAIL_FROM": "Common Ground <notices@commonground.example>",
+            "CG_PUBLIC_URL": self.http,
+        }
 
     def addresses(self) -> dict[str, str]:
         """Give where everything listens and how to get in, for scripts."""

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
+import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -29,7 +33,8 @@ KITTENS_AND_BACON = {
     "place": PLACE,
     "summary": "Not either/or.",
 }
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 15
+MAIL_DIR = Path(os.environ.get("CG_MAIL_DIR", "no such folder"))
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -136,11 +141,15 @@ class Story:
     def __init__(self, base: str) -> None:
         chapter("Five people arrive")
         secret = password()
+        self.begun = time.time()
+        # Another one for each telling, since only so many codes are mailed to one address in an hour.
+        self.address = f"eve.{secrets.token_hex(3)}@example.org"
         self.ana = cast(base, "Ana", secret, interests=BOTH, place=PLACE, background="science")
         self.ben = cast(base, "Ben", secret, interests=[*BOTH, "hockey"], place=PLACE, background="government")
         self.chris = cast(base, "Chris", secret, interests=BOTH, place=PLACE)
         self.dora = cast(base, "Dora", secret, interests=["kittens", "hockey"], place=PLACE, background="science")
-        self.eve = cast(base, "Eve", secret, interests=BOTH, place=PLACE)
+        home = {"place": PLACE, "time_zone": "America/New_York"}
+        self.eve = cast(base, "Eve", secret, interests=BOTH, email=self.address, **home)
         for someone in (self.ana, self.ben, self.chris, self.dora, self.eve):
             say(someone.name, f"registers as @{someone.handle} and signs in")
         self.group: dict[str, Any] = {}
@@ -286,7 +295,68 @@ class Story:
         say("Chris", "offers help")
         say("Ben", f"hears: {hear(self.ben, 'offer.made')}")
         self.ben("PATCH", f"/v1/asks/{ask['id']}", {"status": "resolved", "thanked": [self.chris.handle]})
-        say("Ben", "thanks Chris. See you there.\n")
+        say("Ben", "thanks Chris. See you there.")
+
+    def she_reads_it_by_mail(self) -> None:
+        """Eve proves her address, and gets by mail what she has not read, once a day."""
+        chapter("Eve reads it by mail")
+        if not MAIL_DIR.is_dir():
+            say("", "there is no folder in which mail lands here, so this is left out")
+            return
+        code = in_time(lambda: code_for(self.address, self.begun), "the mail with Eve's code")
+        say("Eve", f"gave {self.address} when she registered, and a code was mailed there: {code}")
+        self.eve("POST", "/v1/me/email/verification", {"code": code})
+        say("Eve", "types it in, and from now on her mail goes there")
+        day = (datetime.now(UTC) + timedelta(days=20)).date().isoformat()
+        yoga = {"title": "Kitten yoga", "starts_at": f"{day}T18:00", "ends_at": f"{day}T19:00", "time_zone": "UTC"}
+        event = self.ana("POST", f"/v1/groups/{self.group['slug']}/events", yoga)
+        hear(self.eve, "event.scheduled", event["id"])
+        say("Ana", f"schedules “{event['title']}”. Of that Eve reads at 08:00 in New York")
+        say("", f"which an operator need not wait for: {operate('digest', self.eve('GET', '/v1/me')['id'])}")
+        mail = in_time(lambda: newest(self.address, self.begun, "Your day"), "Eve's digest")
+        text = mail.get_body(("plain",)).get_content()
+        expect(event["title"] in text, f"the digest does not tell of {event['title']}: {text}")
+        say("Eve", f"reads “{mail['Subject']}”: {next(line for line in text.splitlines() if line.startswith('*'))[2:]}")
+        link = str(mail["List-Unsubscribe"]).strip("<> ")
+        end_with_one_click(link)
+        email = self.eve("GET", "/v1/me/notices")["defaults"]["event.scheduled"]["email"]
+        expect(email == "off", f"Eve's digest is not ended: {email}")
+        say("Eve", "ends that with one click\n")
+
+
+def mails_to(address: str, since: float) -> Iterator[EmailMessage]:
+    """The mails to an address that landed in the folder since a time, the newest first."""
+    for path in sorted(MAIL_DIR.glob("*.eml"), reverse=True):
+        if path.stat().st_mtime >= since:
+            mail = message_from_bytes(path.read_bytes(), policy=policy.default)
+            if mail["To"] == address:
+                yield mail
+
+
+def newest(address: str, since: float, subject: str) -> EmailMessage | None:
+    """The newest mail to an address whose subject begins so."""
+    return next((mail for mail in mails_to(address, since) if mail["Subject"].startswith(subject)), None)
+
+
+def code_for(address: str, since: float) -> str | None:
+    """The code that was mailed to an address last."""
+    found = (re.match(r"\d{6}", mail["Subject"]) for mail in mails_to(address, since))
+    return next((one[0] for one in found if one), None)
+
+
+def operate(*command: str) -> str:
+    """Run an operator's command of the notifications service; what it says."""
+    program = [sys.executable, "-W", "ignore", "-m", "notifications", *command]
+    env = {**os.environ, "CG_MONGO_URI": os.environ.get("CG_NOTIFICATIONS_MONGO_URI", "")}
+    said = subprocess.run(program, env=env, capture_output=True, text=True)
+    expect(said.returncode == 0, f"{' '.join(command)}: {said.stderr}")
+    return said.stdout.strip()
+
+
+def end_with_one_click(link: str) -> None:
+    """Do what mail programs do (RFC 8058)."""
+    with urllib.request.urlopen(link, b"List-Unsubscribe=One-Click", timeout=15) as answer:
+        expect(answer.status == 200, f"the one click is answered with {answer.status}")
 
 
 def hear(someone: Character, kind: str, about: str | None = None) -> str:
@@ -310,6 +380,7 @@ def tell(base: str) -> None:
     story.a_seat_is_given_up()
     story.they_know_how_to_begin()
     story.they_help_each_other()
+    story.she_reads_it_by_mail()
 
 
 def main() -> None:

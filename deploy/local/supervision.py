@@ -16,7 +16,7 @@ from typing import Any
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from stack import GATEWAY, NODES, ROOT, SERVICES, VAR, Refusal, Stack
+from stack import GATEWAY, MAIL, NODES, ROOT, SERVICES, VAR, Refusal, Stack
 
 RUN = VAR / "run"
 CONFIGURATION = RUN / "supervisord.conf"
@@ -26,6 +26,7 @@ LONGEST_SOCKET = 100
 SPECIFIC = {
     # Nodes write their data out when they end; the services finish what they hold, the gateway first of all.
     **dict.fromkeys(NODES, "priority=10\nautostart=true\nstopwaitsecs=60"),
+    MAIL: "priority=10\nautostart=true\nstopwaitsecs=10",
     **dict.fromkeys(SERVICES, "priority=20\nautostart=false\nstopwaitsecs=25"),
     GATEWAY: "priority=30\nautostart=false\nstopwaitsecs=25",
 }

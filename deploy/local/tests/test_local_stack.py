@@ -17,7 +17,7 @@ from chassis.nodes import free_port
 from chassis.testing import wait_until
 
 RUN = Path(__file__).parents[1] / "run.py"
-PORTS = ["HTTP", "GROUPS_HEALTH", "EVENTS_HEALTH", "NOTIFICATIONS_HEALTH", "AMQP", "AMQP_DISTRIBUTION", "MONGO"]
+PORTS = ["HTTP", "GROUPS_HEALTH", "EVENTS_HEALTH", "NOTIFICATIONS_HEALTH", "AMQP", "AMQP_DISTRIBUTION", "MONGO", "MAIL"]
 
 Local = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -63,7 +63,7 @@ def test_the_platform_comes_up_stays_up_and_goes_without_a_trace(local: Local, t
     assert added.returncode == 0, added.stderr
 
     before = processes(local)
-    assert set(before) == {"broker", "database", "groups", "events", "notifications", "gateway"}
+    assert set(before) == {"broker", "database", "mail", "groups", "events", "notifications", "gateway"}
     os.kill(before["gateway"], signal.SIGKILL)
     os.kill(before["broker"], signal.SIGKILL)
     wait_until(lambda: processes(local), 60, "the killed processes coming back")
