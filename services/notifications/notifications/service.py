@@ -6,18 +6,23 @@ from chassis.settings import Settings
 from chassis.store import Store
 from notifications.audiences.api import AudiencesApi
 from notifications.audiences.store import Groups, Standings
+from notifications.email.api import EmailApi
+from notifications.email.store import CodesSent, Mailboxes
 from notifications.inbox.api import InboxApi
 from notifications.inbox.store import Inbox, Readers
+from notifications.mails.api import MailsApi
+from notifications.mails.store import Digests, Mails
 from notifications.notices.api import NoticesApi
 from notifications.notices.store import Drafts, Notices, Posting
 from notifications.people.api import PeopleApi
 from notifications.people.store import Forgotten, Profiles
 from notifications.preferences.api import PreferencesApi
 from notifications.preferences.store import PreferencesStore
+from notifications.settings import NotificationsSettings
 
 
-class Notifications(AudiencesApi, NoticesApi, InboxApi, PreferencesApi, PeopleApi):
-    """Notices, and the inbox in which people read them."""
+class Notifications(AudiencesApi, NoticesApi, InboxApi, PreferencesApi, EmailApi, MailsApi, PeopleApi):
+    """Notices, the inbox in which people read them, and the mail that brings them."""
 
     name = "notifications"
     store = Store(
@@ -29,7 +34,11 @@ class Notifications(AudiencesApi, NoticesApi, InboxApi, PreferencesApi, PeopleAp
         inbox=Inbox,
         readers=Readers,
         preferences=PreferencesStore,
+        mailboxes=Mailboxes,
+        codes_sent=CodesSent,
+        mails=Mails,
+        digests=Digests,
         profiles=Profiles,
         forgotten=Forgotten,
     )
-    settings = Settings()
+    settings = Settings(NotificationsSettings)

@@ -18,6 +18,7 @@ from chassis.messages import CONTENT_TYPE
 from chassis.store import OpenStore, open_store
 from chassis.testing import RunningService, wait_until
 from notifications.service import Notifications
+from postoffice import PostOffice, post_office, settings_for
 
 START = datetime(2026, 11, 23, 18, tzinfo=UTC)
 
@@ -38,6 +39,8 @@ class Message:
 
     exchange: str
     envelope: dict[str, Any]
+    key: str | None = None
+    """The routing key, where it is not that of its type."""
 
 
 @dataclass
@@ -229,7 +232,7 @@ class World:
             properties = {"content_type": CONTENT_TYPE, "delivery_mode": 2}
             properties |= {"message_id": one.envelope["id"], "type": one.envelope["type"]}
             body = amqp.Message(json.dumps(one.envelope).encode(), **properties)
-            key = one.envelope["type"].removeprefix("commonground.")
+            key = one.key or one.envelope["type"].removeprefix("commonground.")
             self.published |= _effects(one.envelope)
             self.channel.basic_publish_confirm(body, one.exchange, key, mandatory=True)
 
@@ -297,6 +300,52 @@ class World:
         return seen < len(expected) or self.store.drafts.any()
 
 
+@dataclass(kw_only=True)
+class Post(World):
+    """The same world, where mail is sent."""
+
+    office: PostOffice
+
+    def address(self, who: Person) -> str:
+        """An address that nobody else has."""
+        return f"{who.handle}.{who.id[-8:].lower()}@example.org"
+
+    def verified(self, who: Person, **profile: Any) -> str:
+        """Have somebody register and get their mail from now on; gives their address."""
+        if profile:
+            self.registered(who, **profile)
+        address = self.address(who)
+        before = len(self.office.to(address))
+        assert self.service.api.put("/v1/me/email", {"address": address}, as_=who).status == 202
+        code = self.office.code_for(address, before + 1)
+        answer = self.service.api.post("/v1/me/email/verification", {"code": code}, as_=who)
+        assert answer.status == 200, answer.body
+        return address
+
+    def prefer(self, who: Person, **patch: Any) -> None:
+        """Have somebody say what they want to hear of."""
+        assert self.service.api.patch("/v1/me/notices", patch, as_=who).status == 200
+
+    def given(self, who: Person, address: str | None, held: bool = False) -> Message:
+        """Have the groups service hand over the address of somebody's profile: to the inbox, past all exchanges."""
+        message = self.tell(
+            "groups.person.email_given.v1",
+            who.id,
+            {"person_id": who.id, "address": address},
+            held=True,
+            audience="private",
+        )
+        message.exchange, message.key = "", "commonground.notifications.inbox"
+        if not held:
+            self.publish(message)
+            self.settled()
+        return message
+
+    def mails(self, who: Person) -> dict[str, Any]:
+        """What is kept of the mails to somebody, by id."""
+        return {one["_id"]: one for one in self.store.mails.documents.find({"person": who.id})}
+
+
 def _ref(group: dict[str, Any]) -> dict[str, Any]:
     return {name: group[name] for name in ("id", "slug", "name")}
 
@@ -353,3 +402,32 @@ def channel(topology: Any) -> Iterator[Any]:
 def world(service: RunningService, channel: Any, store: OpenStore, shared_database: str) -> World:
     """The world of one test."""
     return World(service, channel, store, shared_database)
+
+
+# -- mail, for the modules that want it
+
+
+@pytest.fixture(scope="module")
+def office() -> Iterator[PostOffice]:
+    """The mail server of a module."""
+    with post_office() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def mailing(shared_service: Callable[..., RunningService], shared_database: str, office: PostOffice) -> RunningService:
+    """A notifications service of the module's own that sends mail."""
+    env = {"CG_MONGO_URI": shared_database, **settings_for(office)}
+    return shared_service("notifications", env=env)
+
+
+@pytest.fixture
+def post(mailing: RunningService, office: PostOffice, channel: Any, store: OpenStore, shared_database: str) -> Post:
+    """The world of one test in which mail is sent."""
+    return Post(mailing, channel, store, shared_database, office=office)
+
+
+@pytest.fixture
+def make_post(channel: Any, office: PostOffice) -> Callable[..., Post]:
+    """Make the world around a service that sends mail: `make_post(service, store, uri)`."""
+    return lambda service, store, uri: Post(service, channel, store, uri, office=office)

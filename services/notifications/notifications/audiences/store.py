@@ -16,12 +16,15 @@ SCHEMA = 1
 class Standings(Projection):
     """One document for each person and group, and for each person and event that they ever answered.
 
-    Not one per person: then what happens to a person in several groups at once would meet in one document. Nobody asks
-    who is in an audience, only in which audiences one person is.
+    Not one per person: then what happens to a person in several groups at once would meet in one document. Who is in an
+    audience is asked by nobody but the mail, in chunks.
     """
 
     collection = "standings"
-    indexes = [IndexModel([("person", ASCENDING)], name="of_a_person")]
+    indexes = [
+        IndexModel([("person", ASCENDING)], name="of_a_person"),
+        IndexModel([("to", ASCENDING), ("_id", ASCENDING)], name="in_a_place"),
+    ]
 
     def get(self, person: str, to: str, group: str) -> Standing:
         """How the person stands to the group or event; as one who has never been there if nothing is known."""
@@ -37,6 +40,24 @@ class Standings(Projection):
     def of(self, person: str) -> list[Standing]:
         """All standings of a person."""
         return [_standing(found) for found in self.documents.find({"person": person}, _WANTED, session=self.session)]
+
+    def those(self, people: Collection[str], places: Collection[str]) -> dict[str, list[Standing]]:
+        """How these people stand to these groups and events, by person."""
+        keys = [_key(person, to) for person in people for to in places]
+        by_person: dict[str, list[Standing]] = {}
+        for one in self.documents.find({"_id": {"$in": keys}}, _WANTED, session=self.session):
+            by_person.setdefault(one["person"], []).append(_standing(one))
+        return by_person
+
+    def next_in(self, to: str, after: str, limit: int) -> tuple[list[str], str]:
+        """Who is in a group, or answered an event: the next of them after a place in the list, "" for its beginning.
+
+        Gives so many at most, and the place to go on after, "" at the end.
+        """
+        query = {"to": to, "_id": {"$gt": after}}
+        found = list(self.documents.find(query, sort=[("_id", ASCENDING)], limit=limit, session=self.session))
+        present = [one["person"] for one in found if _standing(one).present]
+        return present, found[-1]["_id"] if len(found) == limit else ""
 
     def forget(self, person: str) -> None:
         """Delete all standings of a person."""

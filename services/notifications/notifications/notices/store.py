@@ -85,6 +85,14 @@ class Notices(Repository):
         """Keep a notice that is posted just now (see posting): its id is greater than that of all others."""
         self.documents.insert_one(_document(notice), session=self.session)
 
+    def find(self, notice: str) -> dict[str, Any] | None:
+        """A notice, as it is kept."""
+        return next(self.those([notice]), None)
+
+    def those(self, notices: Collection[str]) -> Iterator[dict[str, Any]]:
+        """These notices, as they are kept."""
+        return iter(self.documents.find({"_id": {"$in": list(notices)}}, session=self.session))
+
     def concerning(self, person: str) -> Iterator[dict[str, Any]]:
         """The notices that were told this person by themselves, and those about what they did."""
         for query in ({"audience": Audience("person", person).key}, {"not_for": person}):

@@ -30,6 +30,9 @@ class PeopleApi:
             "standings": self.store.standings.of(person),
             "read": self.store.readers.get(person),
             "profile": self.store.profiles.find(person),
+            "mailbox": self.store.mailboxes.get(person),
+            "mails": self.store.mails.of(person),
+            "digests": self.store.digests.of(person),
             "preferences": shown(self.store.preferences.get(person)),
             "notices": list(self.store.notices.concerning(person)),
         }
@@ -46,6 +49,8 @@ class PeopleApi:
             tx.readers.forget(person)
             tx.preferences.forget(person)
             tx.profiles.forget(person)
+            for repository in (tx.mailboxes, tx.codes_sent, tx.mails, tx.digests):
+                repository.forget(person)
 
     @subscribe("groups.person.registered.v1", data=ProfileData, projection="profiles")
     def note_registered(self, message: Received) -> None:

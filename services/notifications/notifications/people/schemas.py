@@ -6,6 +6,8 @@ from marshmallow import fields
 
 from chassis.schemas import Schema, Time, Tolerant
 from chassis.vocabulary import GroupRef
+from notifications.email.schemas import HeldMailbox
+from notifications.mails.schemas import HeldDigest, HeldMail
 from notifications.notices.schemas import Subject
 from notifications.preferences.schemas import NoticePreferences
 
@@ -72,4 +74,7 @@ class Export(Schema):
     read = fields.Nested(HeldReading, required=True)
     preferences = fields.Nested(NoticePreferences, required=True)
     profile = fields.Nested(HeldProfile, required=True, allow_none=True)
+    mailbox = fields.Nested(HeldMailbox, required=True)
+    mails = fields.List(fields.Nested(HeldMail), required=True)
+    digests = fields.List(fields.Nested(HeldDigest), required=True)
     notices = fields.List(fields.Nested(HeldNotice), required=True)

@@ -54,9 +54,12 @@ def test_an_export_has_all_that_is_held_about_a_person_and_nothing_of_others(wor
     ]
     nothing = held(world, world.eve)
     assert nothing.pop("preferences")["groups"] == {}
+    assert nothing.pop("mailbox") == {"address": None, "wanted": None, "bounces": 0}
     assert nothing == {
         "person_id": world.eve.id,
         "profile": None,
+        "mails": [],
+        "digests": [],
         "standings": [],
         "read": {"up_to": "", "ids": []},
         "notices": [],

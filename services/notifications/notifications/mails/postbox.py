@@ -1,0 +1,154 @@
+"""Brings mails to the mail server, over connections that are kept, and says what it made of each."""
+
+from __future__ import annotations
+
+import logging
+import re
+import smtplib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from chassis.threads import within
+from notifications.settings import NotificationsSettings
+
+log = logging.getLogger(__name__)
+
+LONGEST_REST = 60.0
+"""How long a mail server that cannot be reached is left alone at most."""
+KEPT = 4
+
+# RFC 3463: class, subject and detail, which say more than the reply code, and no address as the text may.
+_ENHANCED = re.compile(rb"\s*([245]\.\d{1,3}\.\d{1,3})\b")
+
+
+class Unreachable(Exception):
+    """The mail server cannot be reached, or does not let us in: no mail's fault."""
+
+
+class Deferred(Exception):
+    """The mail was not taken now, or nobody knows: the answer was lost."""
+
+
+class Refused(Exception):
+    """The mail server will never take this mail."""
+
+
+class Postbox:
+    """The way to the mail server, for several greenlets of one process."""
+
+    def __init__(self, settings: NotificationsSettings) -> None:
+        self.settings = settings
+        self._idle: list[smtplib.SMTP] = []
+        self._failures = 0
+        self._rests_until = 0.0
+
+    @property
+    def rest_seconds(self) -> float:
+        """How long the mail server is still left alone, since it could not be reached."""
+        return max(0.0, self._rests_until - time.monotonic())
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A connection for some mails one after the other. Raises Unreachable."""
+        server = self._kept() or self._connect()
+        connection = Connection(server, self.settings)
+        try:
+            yield connection
+        finally:
+            if not connection.stands or len(self._idle) >= KEPT:
+                server.close()
+            else:
+                self._idle.append(server)
+
+    def _kept(self) -> smtplib.SMTP | None:
+        while self._idle:
+            server = self._idle.pop()
+            try:
+                with within(self.settings.smtp_seconds):
+                    if server.noop()[0] == 250:
+                        return server
+            except (OSError, smtplib.SMTPException):
+                pass
+            server.close()
+        return None
+
+    def _connect(self) -> smtplib.SMTP:
+        settings = self.settings
+        try:
+            with within(settings.smtp_seconds):
+                server = _open(settings)
+        except (OSError, smtplib.SMTPException) as fault:
+            self._failures += 1
+            self._rests_until = time.monotonic() + min(2.0 ** (self._failures - 1), LONGEST_REST)
+            log.warning("the mail server cannot be reached; mail waits", extra={"fault": _without_text(fault)})
+            raise Unreachable(str(fault)) from fault
+        self._failures = 0
+        return server
+
+
+def _open(settings: NotificationsSettings) -> smtplib.SMTP:
+    tls, seconds = settings.tls(), settings.smtp_seconds
+    server: smtplib.SMTP
+    if settings.smtp_tls == "tls":
+        server = smtplib.SMTP_SSL(settings.smtp_host, settings.port, timeout=seconds, context=tls)
+    else:
+        server = smtplib.SMTP(settings.smtp_host, settings.port, timeout=seconds)
+    try:
+        if settings.smtp_tls == "starttls":
+            server.starttls(context=tls)
+        server.ehlo_or_helo_if_needed()
+        if settings.smtp_user:
+            server.login(settings.smtp_user, settings.smtp_password)
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+class Connection:
+    """One connection to the mail server."""
+
+    def __init__(self, server: smtplib.SMTP, settings: NotificationsSettings) -> None:
+        self.server, self.settings = server, settings
+        self.broken = False
+
+    @property
+    def stands(self) -> bool:
+        """Whether another mail can be sent; a server may hang up after any answer (RFC 5321, section 3.8)."""
+        return not self.broken and self.server.sock is not None
+
+    def send(self, to: str, content: bytes) -> None:
+        """Hand over one mail. Raises Deferred, Refused, and Unreachable where the server does not want us at all."""
+        try:
+            with within(self.settings.smtp_seconds):
+                self.server.sendmail(self.settings.sender.addr_spec, [to], content)
+        except smtplib.SMTPRecipientsRefused as refused:
+            raise _fault(*refused.recipients[to]) from None
+        except smtplib.SMTPSenderRefused as refused:
+            log.error("the mail server refuses CG_MAIL_FROM", extra={"code": refused.smtp_code})
+            raise Deferred(_named(refused.smtp_code, refused.smtp_error)) from None
+        except smtplib.SMTPResponseException as refused:
+            raise _fault(refused.smtp_code, refused.smtp_error) from None
+        except (OSError, smtplib.SMTPException) as fault:
+            self.broken = True
+            raise Deferred(f"the connection broke: {type(fault).__name__}") from None
+        except BaseException:
+            self.broken = True
+            raise
+
+
+def _fault(code: int, text: bytes | str) -> Exception:
+    return Refused(_named(code, text)) if 500 <= code < 600 else Deferred(_named(code, text))
+
+
+def _named(code: int, text: bytes | str) -> str:
+    """The reply as it may be told: its codes, not its words, in which an address may be."""
+    said = _ENHANCED.match(text if isinstance(text, bytes) else text.encode())
+    return f"{code} {said[1].decode()}" if said else str(code)
+
+
+def _without_text(fault: Exception) -> str:
+    if isinstance(fault, smtplib.SMTPResponseException):
+        return f"{type(fault).__name__}: {_named(fault.smtp_code, fault.smtp_error)}"
+    return f"{type(fault).__name__}: {fault}"
