@@ -239,6 +239,8 @@ def who_sees_it(event: Event, membership: Membership) -> bool:
 def find_soon(store: Any, call: Call, event: str, enough: Enough) -> tuple[Event | None, Any]:
     """An event and the caller's membership in its group, waiting until `enough` is true of them.
 
+    Where it is true of anybody, the membership is not looked up: it is then that of a stranger.
+
     For who is not signed in there is nothing to wait for. An event that is not there is waited for like one that may
     not be seen, so that the time does not tell them apart.
     """
@@ -246,9 +248,11 @@ def find_soon(store: Any, call: Call, event: str, enough: Enough) -> tuple[Event
 
     def look() -> bool:
         found[0] = store.events.find(event)
-        if found[0] is not None and call.person is not None:
+        if found[0] is None:
+            return False
+        if call.person is not None and not enough(found[0], STRANGER):
             found[1] = store.memberships.get(found[0].group_id, call.person.id)
-        return found[0] is not None and enough(*found)
+        return enough(*found)
 
     if call.person is None:
         look()
