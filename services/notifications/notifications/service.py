@@ -6,6 +6,8 @@ from chassis.settings import Settings
 from chassis.store import Store
 from notifications.audiences.api import AudiencesApi
 from notifications.audiences.store import Groups, Standings
+from notifications.deliveries.api import DeliveriesApi
+from notifications.deliveries.store import Deliveries, Lanes, Letters
 from notifications.email.api import EmailApi
 from notifications.email.store import CodesSent, Mailboxes
 from notifications.inbox.api import InboxApi
@@ -19,10 +21,14 @@ from notifications.people.store import Forgotten, Profiles
 from notifications.preferences.api import PreferencesApi
 from notifications.preferences.store import PreferencesStore
 from notifications.settings import NotificationsSettings
+from notifications.webhooks.api import WebhooksApi
+from notifications.webhooks.store import Owners, Webhooks
 
 
-class Notifications(AudiencesApi, NoticesApi, InboxApi, PreferencesApi, EmailApi, MailsApi, PeopleApi):
-    """Notices, the inbox in which people read them, and the mail that brings them."""
+class Notifications(
+    AudiencesApi, NoticesApi, InboxApi, PreferencesApi, EmailApi, MailsApi, WebhooksApi, DeliveriesApi, PeopleApi
+):
+    """Notices, the inbox in which people read them, the mail that brings them, and messages pushed to other systems."""
 
     name = "notifications"
     store = Store(
@@ -40,5 +46,10 @@ class Notifications(AudiencesApi, NoticesApi, InboxApi, PreferencesApi, EmailApi
         digests=Digests,
         profiles=Profiles,
         forgotten=Forgotten,
+        webhooks=Webhooks,
+        owners=Owners,
+        letters=Letters,
+        deliveries=Deliveries,
+        lanes=Lanes,
     )
     settings = Settings(NotificationsSettings)

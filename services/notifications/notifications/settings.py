@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from email.headerregistry import Address
 from email.utils import parseaddr
 from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -22,6 +23,14 @@ def _address(text: str) -> Address:
     return Address(name, addr_spec=address)
 
 
+def _network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text.strip())
+    except ValueError as fault:
+        raise ValidationError(f"{fault}; give networks such as 10.20.0.0/16") from None
+
+
+SHORTEST_KEY = 32
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 USUAL_PORTS = {"off": 25, "starttls": 587, "tls": 465}
 
@@ -70,13 +79,40 @@ class NotificationsSettings(ServiceSettings):
     )
     rate_limits: bool = setting("bool", "CG_RATE_LIMITS", True, help="off lifts the limit of codes that are mailed")
 
+    webhook_networks: list[IPv4Network | IPv6Network] = setting(
+        "list",
+        "CG_WEBHOOK_NETWORKS",
+        [],
+        help="Networks beside the open internet to which webhooks may push, over http too, e.g. 10.20.0.0/16,fd00::/8",
+        subcast=_network,
+    )
+    webhook_keys: str = setting(
+        "str",
+        "CG_WEBHOOK_KEYS",
+        "",
+        help="Keys that seal the secrets of webhooks in the database, each of 32 random characters or more. Of several, with "
+        "a comma between, the first seals and all open. Without one, secrets are kept as they are",
+        secret=True,
+    )
+    webhooks_per_person: int = setting(
+        "int", "CG_WEBHOOKS_PER_PERSON", 20, help="How many webhooks one person may have", validate=Range(1, 10_000)
+    )
+
     @classmethod
     def read(cls, environment: dict[str, str] | None = None) -> Self:
-        """Read all settings. Raises ConfigurationFaults, also for those of mail that do not go together."""
+        """Read all settings. Raises ConfigurationFaults, also for those of mail that do not go together, and short keys."""
         settings = super().read(environment)
-        if settings.smtp_host and (faults := list(settings._mail_faults())):
+        faults = list(settings._mail_faults()) if settings.smtp_host else []
+        if any(len(one) < SHORTEST_KEY for one in settings.seal_keys):
+            faults.append(f"CG_WEBHOOK_KEYS: each key has at least {SHORTEST_KEY} characters.")
+        if faults:
             raise ConfigurationFaults(faults)
         return settings
+
+    @property
+    def seal_keys(self) -> list[str]:
+        """The keys of CG_WEBHOOK_KEYS, the one that seals first."""
+        return [one.strip() for one in self.webhook_keys.split(",") if one.strip()]
 
     @property
     def sends_mail(self) -> bool:

@@ -59,6 +59,14 @@ class Standings(Projection):
         present = [one["person"] for one in found if _standing(one).present]
         return present, found[-1]["_id"] if len(found) == limit else ""
 
+    def present(self, pairs: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of these pairs, of a person and a group or event, where the person is in it now."""
+        if not pairs:
+            return set()
+        keys = [_key(person, to) for person, to in pairs]
+        found = self.documents.find({"_id": {"$in": keys}}, _WANTED, session=self.session)
+        return {(one.person, one.to) for one in map(_standing, found) if one.present}
+
     def forget(self, person: str) -> None:
         """Delete all standings of a person."""
         self.documents.delete_many({"person": person}, session=self.session)
@@ -74,6 +82,11 @@ class Groups(Projection):
         """The ids of the groups that `group`, an id or a slug, can mean: at most one but while a slug changes hands."""
         found = self.documents.find({"slug": group}, {"_id": 1}, session=self.session)
         return [group, *(one["_id"] for one in found)]
+
+    def visibilities(self, groups: Collection[str]) -> dict[str, str]:
+        """The visibility of each of these groups of which something is known, by id."""
+        found = self.documents.find({"_id": {"$in": list(groups)}}, {"visibility": 1}, session=self.session)
+        return {one["_id"]: one["visibility"] for one in found}
 
     def private(self, groups: Collection[str]) -> set[str]:
         """Which of these groups are private."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from chassis.ids import new_id
@@ -32,6 +32,7 @@ EVENT_CHANGED = "event.changed"
 EVENT_CANCELLED = "event.cancelled"
 EVENT_DUE = "event.due"
 RSVP_PROMOTED = "rsvp.promoted"
+WEBHOOK_DISABLED = "webhook.disabled"
 
 Cadence = Literal["now", "daily", "weekly", "off"]
 """When somebody is mailed what they hear of: at once, with others once a day or once a week, or never."""
@@ -69,6 +70,7 @@ KINDS: Mapping[str, Kind] = {
     EVENT_CANCELLED:     Kind("event",      "now",    highlight=True),
     EVENT_DUE:           Kind("going",      "now",    highlight=True),
     RSVP_PROMOTED:       Kind("person",     "now",    highlight=True),
+    WEBHOOK_DISABLED:    Kind("person",     "now",    highlight=True),
 }
 # fmt: on
 """Who hears of what: all kinds of notice.
@@ -415,6 +417,20 @@ def _of_group(
 ) -> Notice:
     subject = {"type": "group", "id": group["id"], "href": f"/v1/groups/{group['id']}"}
     return Notice(kind, audience, title, body, group, subject, at, not_for)
+
+
+def webhook_disabled(webhook: str, owner: str, url: str, reason: str, at: datetime) -> Notice:
+    """What the owner of a webhook hears when nothing is pushed to it any more: `gone` or `failing`."""
+    why = "Its endpoint said that it is gone (410)." if reason == "gone" else "Nothing has arrived there for five days."
+    return Notice(
+        kind=WEBHOOK_DISABLED,
+        audience=Audience("person", owner),
+        title=f"Your webhook to {urlsplit(url).hostname} is disabled",
+        body=f"{why} Mend its endpoint, then set the webhook's status to active, or delete it.",
+        group=None,
+        subject={"type": "webhook", "id": webhook, "href": f"/v1/webhooks/{webhook}"},
+        at=at,
+    )
 
 
 def _person(person: Named) -> dict[str, str]:

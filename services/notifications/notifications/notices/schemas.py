@@ -163,7 +163,9 @@ class PromotedData(Tolerant):
 class Subject(Schema):
     """What a notice is about, and where to read it."""
 
-    type = fields.String(required=True, metadata={"description": "`event`, `group`, `person`, `ask` or `demand`."})
+    type = fields.String(
+        required=True, metadata={"description": "`event`, `group`, `person`, `ask`, `demand` or `webhook`."}
+    )
     id = fields.String(required=True)
     href = fields.String(required=True, metadata={"description": "The path of the resource."})
 

@@ -14,6 +14,7 @@ from notifications.audiences.schemas import ErasedData
 from notifications.notices.posting import POSTING
 from notifications.people.schemas import Export, ProfileData
 from notifications.preferences.schemas import shown
+from notifications.webhooks.api import forget_webhooks
 
 
 class PeopleApi:
@@ -35,6 +36,7 @@ class PeopleApi:
             "digests": self.store.digests.of(person),
             "preferences": shown(self.store.preferences.get(person)),
             "notices": list(self.store.notices.concerning(person)),
+            "webhooks": self.store.webhooks.of(person),
         }
 
     @subscribe("groups.person.erased.v1", data=ErasedData)
@@ -47,6 +49,7 @@ class PeopleApi:
             tx.posting.hold()
             tx.notices.forget(person)
             tx.readers.forget(person)
+            forget_webhooks(self.store, tx, person)
             tx.preferences.forget(person)
             tx.profiles.forget(person)
             for repository in (tx.mailboxes, tx.codes_sent, tx.mails, tx.digests):

@@ -10,6 +10,7 @@ from notifications.email.schemas import HeldMailbox
 from notifications.mails.schemas import HeldDigest, HeldMail
 from notifications.notices.schemas import Subject
 from notifications.preferences.schemas import NoticePreferences
+from notifications.webhooks.schemas import WebhookView
 
 
 class PersonCalled(Tolerant):
@@ -78,3 +79,4 @@ class Export(Schema):
     mails = fields.List(fields.Nested(HeldMail), required=True)
     digests = fields.List(fields.Nested(HeldDigest), required=True)
     notices = fields.List(fields.Nested(HeldNotice), required=True)
+    webhooks = fields.List(fields.Nested(WebhookView), required=True)

@@ -1,0 +1,1 @@
+"""Deliveries: each message that a webhook wants, pushed until it has arrived, and the log of that."""

@@ -1,0 +1,202 @@
+"""Deliveries in MongoDB: what is pushed (letters), to which webhook (deliveries), and who is at it (lanes).
+
+A lane is all that waits for one webhook. It belongs to one process at a time, for a while: so an endpoint is sent one message
+at a time, one that hangs holds up nobody else, and what a killed process held goes on elsewhere.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bson import Binary
+from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
+
+from chassis.problems import NotFound
+from chassis.store import Repository
+from notifications.deliveries.model import KEPT, QUEUED, Delivery, Health, Letter
+
+SCHEMA = 1
+LEASE = timedelta(seconds=30)
+"""How long a lane belongs to a process: longer than a round takes (see deliveries.api), with room for clocks that differ."""
+_PAST = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Letters(Repository):
+    """What is pushed of each message that some webhook wants: once, however many do."""
+
+    collection = "letters"
+    indexes = (IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0, name="expires"),)
+
+    def add(self, letter: Letter, now: datetime) -> None:
+        """Keep a letter, unless it is there."""
+        document = {**asdict(letter), "body": Binary(letter.body), "schema": SCHEMA, "expires_at": now + KEPT}
+        self.documents.update_one({"_id": letter.key}, {"$setOnInsert": document}, upsert=True, session=self.session)
+
+    def get(self, keys: Collection[str]) -> dict[str, Letter]:
+        """The letters that are still there, by key."""
+        found = self.documents.find({"_id": {"$in": list(keys)}}, session=self.session)
+        return {one["_id"]: Letter(**{name: one[name] for name in Letter.__slots__}) for one in found}
+
+
+class Deliveries(Repository):
+    """Each message for each webhook, once: the id is made of both (deliveries.model.delivery_of)."""
+
+    collection = "deliveries"
+    indexes = (
+        IndexModel([("webhook", ASCENDING), ("_id", DESCENDING)], name="log"),
+        IndexModel(
+            [("webhook", ASCENDING), ("due_at", ASCENDING), ("_id", ASCENDING)],
+            partialFilterExpression={"status": QUEUED},
+            name="due",
+        ),
+        IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0, name="expires"),
+    )
+
+    def add(self, deliveries: Iterable[Delivery]) -> None:
+        """Keep deliveries; those that are there stay as they are."""
+        writes = [UpdateOne({"_id": one.id}, {"$setOnInsert": _document(one)}, upsert=True) for one in deliveries]
+        self.documents.bulk_write(writes, ordered=False, session=self.session)
+
+    def save(self, pairs: Sequence[tuple[Delivery, Delivery]]) -> None:
+        """Keep what became of deliveries, as (before, after). One that was changed meanwhile stays as it is."""
+        writes = []
+        for before, after in pairs:
+            unchanged = {"_id": before.id, "attempts": before.attempts, "due_at": before.due_at}
+            writes.append(UpdateOne(unchanged, {"$set": _changing(after)}))
+        if writes:
+            self.documents.bulk_write(writes, ordered=False, session=self.session)
+
+    def due(self, webhook: str, now: datetime, limit: int) -> list[Delivery]:
+        """What is due for a webhook, the longest due first."""
+        wanted = {"webhook": webhook, "status": QUEUED, "due_at": {"$lte": now}}
+        found = self.documents.find(wanted, session=self.session).sort([("due_at", ASCENDING), ("_id", ASCENDING)])
+        return [_delivery(one) for one in found.limit(limit)]
+
+    def next_due(self, webhook: str) -> datetime | None:
+        """When something is due for a webhook next; None when nothing waits."""
+        wanted = {"webhook": webhook, "status": QUEUED}
+        order = [("due_at", ASCENDING), ("_id", ASCENDING)]
+        found = self.documents.find_one(wanted, {"due_at": 1}, sort=order, session=self.session)
+        return found["due_at"] if found else None
+
+    def of(self, webhook: str, before: str | None, limit: int) -> list[Delivery]:
+        """The log of a webhook, the newest first, from before an id on."""
+        wanted = {"webhook": webhook, **({"_id": {"$lt": before}} if before else {})}
+        found = self.documents.find(wanted, session=self.session).sort("_id", DESCENDING)
+        return [_delivery(one) for one in found.limit(limit)]
+
+    def get(self, identifier: str, webhook: str) -> Delivery:
+        """A delivery to a webhook. Raises NotFound."""
+        found = self.documents.find_one({"_id": identifier, "webhook": webhook}, session=self.session)
+        if found is None:
+            raise NotFound("There is no such delivery, or not any more.")
+        return _delivery(found)
+
+    def forget(self, webhook: str) -> None:
+        """Delete all that was, or was to be, pushed to a webhook."""
+        self.documents.delete_many({"webhook": webhook}, session=self.session)
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A lane that belongs to this process: `heard` is how often something was queued when it was taken."""
+
+    webhook: str
+    holder: str
+    heard: int
+    health: Health
+
+
+class Lanes(Repository):
+    """For each webhook when it is to be looked at (`due_at`, missing when nothing waits), and whose it is, until when.
+
+    `heard` counts how often something was queued, so that who gives a lane back does not put to sleep what came meanwhile.
+    """
+
+    collection = "lanes"
+    indexes = (IndexModel([("is_failing", ASCENDING), ("due_at", ASCENDING)], name="due"),)
+
+    def add(self, webhook: str) -> None:
+        """Make the lane of a new webhook."""
+        document = {"_id": webhook, "schema": SCHEMA, "heard": 0, "holder": None, "until": _PAST}
+        self.documents.insert_one({**document, **_health_document(Health())}, session=self.session)
+
+    def remove(self, webhook: str) -> None:
+        """Delete the lane of a webhook."""
+        self.documents.delete_one({"_id": webhook}, session=self.session)
+
+    def wake(self, webhooks: Sequence[str], now: datetime) -> None:
+        """Have lanes looked at, since something is queued in them: now, or when their endpoints have rested."""
+        soonest = {"$max": ["$rests_until", {"$min": ["$due_at", now]}]}
+        change = [{"$set": {"due_at": soonest, "heard": {"$add": ["$heard", 1]}}}]
+        self.documents.update_many({"_id": {"$in": list(webhooks)}}, change, session=self.session)
+
+    def begin_anew(self, webhook: str, now: datetime) -> None:
+        """Have a lane looked at now, as if its endpoint had never failed."""
+        change = {"$set": {"due_at": now, **_health_document(Health())}, "$inc": {"heard": 1}}
+        self.documents.update_one({"_id": webhook}, change, session=self.session)
+
+    def claim(self, now: datetime, most: int) -> list[Lane]:
+        """Take lanes that are due and nobody's. Those of failing endpoints take half of the places that are left at most.
+
+        So however many endpoints hang, there is a place for those that do not.
+        """
+        found = self._due(now, most, is_failing=False)
+        found += self._due(now, (most - len(found)) // 2, is_failing=True)
+        if not found:
+            return []
+        holder = secrets.token_hex(8)
+        free = {"_id": {"$in": found}, "until": {"$lte": now}}
+        self.documents.update_many(free, {"$set": {"holder": holder, "until": now + LEASE}}, session=self.session)
+        mine = self.documents.find({"_id": {"$in": found}, "holder": holder}, session=self.session)
+        return [Lane(one["_id"], holder, one["heard"], _health(one)) for one in mine]
+
+    def release(self, lane: Lane, health: Health, due_at: datetime | None, now: datetime) -> None:
+        """Give a lane back, to be looked at when something is due, if anything is; at once if something came meanwhile."""
+        came = {"$ne": ["$heard", lane.heard]}
+        due = {"$cond": [came, _rested(health, now), _rested(health, due_at) if due_at else "$$REMOVE"]}
+        change = {"until": _PAST, "holder": None, "due_at": due, **_health_document(health)}
+        self.documents.update_one(
+            {"_id": lane.webhook, "holder": lane.holder}, [{"$set": change}], session=self.session
+        )
+
+    def _due(self, now: datetime, most: int, *, is_failing: bool) -> list[str]:
+        if most < 1:
+            return []
+        wanted = {"is_failing": is_failing, "due_at": {"$lte": now}, "until": {"$lte": now}}
+        found = self.documents.find(wanted, {"_id": 1}, session=self.session).sort("due_at", ASCENDING)
+        return [one["_id"] for one in found.limit(most)]
+
+
+_DELIVERY = tuple(name for name in Delivery.__slots__ if name != "id")
+_FIXED = ("webhook", "letter", "message", "type", "created_at")
+_HEALTH = tuple(Health.__slots__)
+
+
+def _document(delivery: Delivery) -> dict[str, Any]:
+    fields = {name: getattr(delivery, name) for name in _DELIVERY}
+    return {"schema": SCHEMA, **fields, "expires_at": delivery.created_at + KEPT}
+
+
+def _changing(delivery: Delivery) -> dict[str, Any]:
+    return {name: getattr(delivery, name) for name in _DELIVERY if name not in _FIXED}
+
+
+def _delivery(found: Mapping[str, Any]) -> Delivery:
+    return Delivery(id=found["_id"], **{name: found[name] for name in _DELIVERY})
+
+
+def _rested(health: Health, at: datetime) -> datetime:
+    return max(at, health.rests_until) if health.rests_until else at
+
+
+def _health(found: Mapping[str, Any]) -> Health:
+    return Health(*(found[name] for name in _HEALTH))
+
+
+def _health_document(health: Health) -> dict[str, Any]:
+    return {**asdict(health), "is_failing": health.failures > 0}

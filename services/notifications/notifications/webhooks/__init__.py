@@ -1,0 +1,1 @@
+"""Webhooks: addresses of other systems to which a person has messages pushed."""
