@@ -1,13 +1,21 @@
 """Receivers of webhooks: real HTTP servers in the test, on an address that the service is allowed to reach."""
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from standardwebhooks import Webhook
 
 from chassis.testing import RunningService, wait_until
@@ -143,10 +151,59 @@ def receiver(receive: Callable[..., Receiver]) -> Receiver:
     return receive()
 
 
+def certify(folder: Path, *names: str) -> ssl.SSLContext:
+    """The context of a server with a certificate for these names, which who trusts `trusted.pem` in the folder takes."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    found = [x509.IPAddress(ip_address(one)) if one[0].isdigit() else x509.DNSName(one) for one in names]
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(found), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = made.public_bytes(serialization.Encoding.PEM)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "both.pem").write_bytes(secret + pem)
+    (folder / "trusted.pem").write_bytes(pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "both.pem")
+    return context
+
+
+@pytest.fixture(scope="session")
+def certificate() -> Callable[..., ssl.SSLContext]:
+    """Make a server's certificate: see `certify`."""
+    return certify
+
+
 @pytest.fixture(scope="module")
-def service(shared_service: Callable[..., RunningService], shared_database: str) -> RunningService:
+def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
+    """The context of a receiver at 127.0.0.1 which the service trusts, and the file by which it does."""
+    folder = tmp_path_factory.mktemp("tls")
+    return certify(folder, "127.0.0.1"), folder / "trusted.pem"
+
+
+@pytest.fixture(scope="module")
+def webhook_env(tls: tuple[ssl.SSLContext, Path]) -> dict[str, str]:
+    """What a service is told that may push to the receivers of the tests."""
+    return {**ENV, "SSL_CERT_FILE": str(tls[1])}
+
+
+@pytest.fixture(scope="module")
+def service(
+    shared_service: Callable[..., RunningService], shared_database: str, webhook_env: dict[str, str]
+) -> RunningService:
     """A notifications service of the module's own, which may push to the receivers of the tests."""
-    return shared_service("notifications", env={"CG_MONGO_URI": shared_database, **ENV})
+    return shared_service("notifications", env={"CG_MONGO_URI": shared_database, **webhook_env})
 
 
 @pytest.fixture

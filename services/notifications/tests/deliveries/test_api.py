@@ -70,6 +70,13 @@ class TestWhatIsPushed:
             "due_at": None,
         }
 
+    def test_it_is_pushed_over_tls_to_whom_the_certificate_names(self, world, receive, hook, tls, newest):
+        context, _ = tls
+        made = hook(world.eve, receive(context=context), "groups.group.founded")
+        world.founded(world.group())
+        wait_until(lambda: newest(world.eve, made)["attempts"], what="an attempt")
+        assert newest(world.eve, made)["status"] == "delivered", newest(world.eve, made)
+
     def test_only_the_types_and_the_group_that_are_wanted_are_pushed(self, world, kittens, receive, hook):
         everything, joins, own = receive(), receive(), receive()
         hook(world.eve, everything)
