@@ -315,7 +315,8 @@ class Consumer(ProviderCollector, SharedExtension):
         received = replace(received, consumer=consumer)
         fault: Exception | None
         try:
-            if inbox.seen(received, self.database):
+            # Who listens to everything mostly has nothing to do, and is not asked whether that was done.
+            if subscription not in self.to_all and inbox.seen(received, self.database):
                 return None
             received = replace(received, data=subscription.load(received))
             fault = self._spawn(subscription, received)

@@ -26,6 +26,7 @@ LIBRARIES = (
     "pymongo",
     "marshmallow",
     "joserfc",
+    "urllib3",
     "fastapi",
     "uvicorn",
     "faststream",

@@ -166,6 +166,8 @@ class Platform:
             if name == "notifications":
                 env |= {"CG_SMTP_HOST": HOST, "CG_SMTP_PORT": str(self.smtp_port), "CG_SMTP_TLS": "off"}
                 env |= {"CG_MAIL_FROM": "Common Ground <notices@cg.example>", "CG_PUBLIC_URL": "https://cg.example"}
+                env |= {"CG_WEBHOOK_NETWORKS": f"{HOST}/32", "CG_WEBHOOKS_PER_PERSON": "1000"}
+                env |= {"CG_WEBHOOK_KEYS": secrets.token_urlsafe(32)}
             stage.start(name, name, env)
         for name, port in health.items():
             stage.programs[name].wait_until(partial(answers, port, "/health/ready"), 60, name)

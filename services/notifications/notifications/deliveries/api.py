@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -15,11 +17,12 @@ from chassis.problems import NotFound
 from chassis.schemas import Page
 from chassis.subscriptions import subscribe_to_all
 from chassis.timers import Tick
+from chassis.together import Together
 from notifications.deliveries import measures, model
 from notifications.deliveries.model import Delivery, Health, Letter
 from notifications.deliveries.schemas import DeliveriesPage, DeliveriesQuery, DeliveryFailed, DeliveryView
 from notifications.deliveries.sender import sender
-from notifications.deliveries.store import Lane
+from notifications.deliveries.store import Lane, Release
 from notifications.notices.model import webhook_disabled
 from notifications.notices.schemas import NoticePosted
 from notifications.webhooks.api import SUBSCRIBE
@@ -124,49 +127,63 @@ class DeliveriesApi:
 
     @crew(ENDPOINTS_AT_ONCE, LOOK_SECONDS)
     def push(self, tick: Tick, free: int) -> Sequence[Job]:
-        """Take what is due for as many endpoints as there are places, to push it."""
-        return [partial(self._push, lane) for lane in self.store.lanes.claim(tick.now, free)]
+        """Take what is due for as many endpoints as there are places, to push it. What that needs is read for all at once."""
+        checked = time.monotonic()
+        lanes = self.store.lanes.claim(tick.now, free, ROUND + 1)
+        if not lanes:
+            return []
+        webhooks = self.store.webhooks.those(one.webhook for one in lanes)
+        forgotten = self.store.forgotten.among({one.person for one in webhooks.values()})
+        letters = self.store.letters.get({each.letter for one in lanes for each in one.waiting[:ROUND]})
+        wanted = [
+            (letters[each.letter], webhooks[one.webhook].person)
+            for one in lanes
+            for each in one.waiting[:ROUND]
+            if one.webhook in webhooks and each.letter in letters
+        ]
+        check = Check(Sight(self.store, wanted), letters, checked + ROUND_SECONDS)
+        jobs: list[Job] = []
+        for lane in lanes:
+            webhook = webhooks.get(lane.webhook)
+            if webhook is None or webhook.person in forgotten:
+                jobs.append(partial(self._drop, lane.webhook))
+            elif not webhook.is_active:
+                jobs.append(partial(_finished.do, self.store, Round(Release(lane, lane.health, None))))
+            else:
+                jobs.append(partial(self._push, lane, webhook, check))
+        return jobs
 
-    def _push(self, lane: Lane) -> bool:
+    def _push(self, lane: Lane, webhook: Webhook, check: Check) -> bool:
         """Push what is due for one webhook, for a while. Says whether there is more."""
-        webhook = self.store.webhooks.find(lane.webhook)
-        if webhook is None or self.store.forgotten.has(webhook.person):
-            self._drop(lane.webhook, webhook)
-            return False
-        if not webhook.is_active:
-            self.store.lanes.release(lane, lane.health, None, Tick().now)
-            return False
-        due = self.store.deliveries.due(webhook.id, Tick().now, ROUND)
-        pairs, health, hopeless = self._round(webhook, due, lane.health)
-        self.store.deliveries.save(pairs)
+        began = Tick().now
+        due = [one for one in lane.waiting[:ROUND] if one.due_at is not None and one.due_at <= began]
+        pairs, health, hopeless = self._round(webhook, due, lane.health, check)
         if hopeless is not None:
             self._disable(webhook.id, hopeless, pairs[-1][1])
-        now = Tick().now
-        next_due = self.store.deliveries.next_due(webhook.id)
-        self.store.lanes.release(lane, health, next_due, now)
-        return next_due is not None and next_due <= now and health.rests_until is None
+        next_due = None if hopeless else _next_due(lane.waiting, pairs)
+        _finished.do(self.store, Round(Release(lane, health, next_due), pairs))
+        return next_due is not None and next_due <= began and health.rests_until is None
 
     def _round(
-        self, webhook: Webhook, due: Sequence[Delivery], health: Health
+        self, webhook: Webhook, due: Sequence[Delivery], health: Health, check: Check
     ) -> tuple[list[tuple[Delivery, Delivery]], Health, str | None]:
         """Push one after another until one fails or the time of a round is over.
 
         Gives each delivery as it was and is, how the endpoint does, and why there is no use in going on, if so.
         """
-        letters = self.store.letters.get({one.letter for one in due})
-        sight = Sight(self.store, [(letter, webhook.person) for letter in letters.values()])
         pairs: list[tuple[Delivery, Delivery]] = []
-        end = time.monotonic() + ROUND_SECONDS
+        seal = Seal(self.settings.seal_keys)
+        secrets = [seal.open(one, webhook.id) for one in webhook.secrets_at(Tick().now)]
         for delivery in due:
-            letter = letters.get(delivery.letter)
+            letter = check.letters.get(delivery.letter)
             if letter is None:
                 pairs.append((delivery, model.lose(delivery)))
                 continue
-            if not sight.allows(letter, webhook.person):
+            if not check.sight.allows(letter, webhook.person):
                 pairs.append((delivery, model.withhold(delivery)))
                 measures.attempts.labels("withheld").inc()
                 continue
-            after = self._attempt(webhook, delivery, letter)
+            after = self._attempt(webhook.url, delivery, letter, secrets)
             pairs.append((delivery, after))
             arrived = after.status == model.DELIVERED
             health = model.health_after(health, arrived, Tick().now, random.random())
@@ -174,15 +191,13 @@ class DeliveriesApi:
                 return pairs, health, GONE
             if model.is_hopeless(health, Tick().now):
                 return pairs, health, FAILING
-            if not arrived or time.monotonic() > end:
+            if not arrived or time.monotonic() > check.until:
                 break
         return pairs, health, None
 
-    def _attempt(self, webhook: Webhook, delivery: Delivery, letter: Letter) -> Delivery:
-        now, seal = Tick().now, Seal(self.settings.seal_keys)
-        secrets = [seal.open(one, webhook.id) for one in webhook.secrets_at(now)]
-        headers = model.headers_of(letter, secrets, now)
-        outcome = sender(tuple(self.settings.webhook_networks)).push(webhook.url, headers, letter.body)
+    def _attempt(self, url: str, delivery: Delivery, letter: Letter, secrets: Sequence[str]) -> Delivery:
+        headers = model.headers_of(letter, secrets, Tick().now)
+        outcome = sender(tuple(self.settings.webhook_networks)).push(url, headers, letter.body)
         after = model.after(delivery, outcome, Tick().now, random.random())
         measures.attempt_seconds.observe(outcome.ms / 1000)
         measures.attempts.labels("retry" if after.status == model.QUEUED else after.status).inc()
@@ -204,12 +219,35 @@ class DeliveriesApi:
             tx.publish(DeliveryFailed(content, subject=off.id, sequence=off.version, audience="person"))
         measures.disabled.labels(reason).inc()
 
-    def _drop(self, identifier: str, webhook: Webhook | None) -> None:
-        """Forget what waits for a webhook that is gone, and one whose owner erased themselves while they made it."""
-        self.store.deliveries.forget(identifier)
-        self.store.lanes.remove(identifier)
-        if webhook is not None:
-            self.store.webhooks.remove(identifier)
+    def _drop(self, webhook: str) -> None:
+        """Forget a webhook that is gone, or whose owner erased themselves while they made it, and what waits for it."""
+        self.store.deliveries.forget(webhook)
+        self.store.lanes.remove(webhook)
+        self.store.webhooks.remove(webhook)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What came of a round: what is to be kept of the lane, and each delivery as it was and is."""
+
+    release: Release
+    pairs: Sequence[tuple[Delivery, Delivery]] = ()
+
+
+def _keep(store: Any, rounds: list[Round]) -> list[None]:
+    """Keep what came of rounds that ended at about the same time: first the deliveries, then the lanes are free."""
+    store.deliveries.save([pair for one in rounds for pair in one.pairs])
+    store.lanes.release([one.release for one in rounds], Tick().now)
+    return [None] * len(rounds)
+
+
+_finished: Together[Round, None] = Together(_keep)
+
+
+def _next_due(waiting: Sequence[Delivery], pairs: Sequence[tuple[Delivery, Delivery]]) -> datetime | None:
+    """When something is due next, of what waited before a round and what became of it in the round."""
+    after = {one.id: became for one, became in pairs}
+    return min((due for one in waiting if (due := after.get(one.id, one).due_at) is not None), default=None)
 
 
 class Sight:
@@ -231,3 +269,12 @@ class Sight:
         """Whether somebody may see a letter."""
         member = (owner, letter.group) in self._members
         return model.may_see(letter, owner, member=member, private=letter.group in self._private)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was asked before a round: who may see which letters, and until when that is relied on (by the monotonic clock)."""
+
+    sight: Sight
+    letters: Mapping[str, Letter]
+    until: float

@@ -14,6 +14,7 @@ from typing import Any
 
 from bson import Binary
 from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
+from pymongo.errors import BulkWriteError
 
 from chassis.problems import NotFound
 from chassis.store import Repository
@@ -22,6 +23,7 @@ from notifications.deliveries.model import KEPT, QUEUED, Delivery, Health, Lette
 SCHEMA = 1
 LEASE = timedelta(seconds=30)
 """How long a lane belongs to a process: longer than a round takes (see deliveries.api), with room for clocks that differ."""
+_DUPLICATE = 11_000
 _PAST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -58,8 +60,11 @@ class Deliveries(Repository):
 
     def add(self, deliveries: Iterable[Delivery]) -> None:
         """Keep deliveries; those that are there stay as they are."""
-        writes = [UpdateOne({"_id": one.id}, {"$setOnInsert": _document(one)}, upsert=True) for one in deliveries]
-        self.documents.bulk_write(writes, ordered=False, session=self.session)
+        try:
+            self.documents.insert_many([_document(one) for one in deliveries], ordered=False, session=self.session)
+        except BulkWriteError as fault:
+            if any(error["code"] != _DUPLICATE for error in fault.details["writeErrors"]):
+                raise
 
     def save(self, pairs: Sequence[tuple[Delivery, Delivery]]) -> None:
         """Keep what became of deliveries, as (before, after). One that was changed meanwhile stays as it is."""
@@ -69,19 +74,6 @@ class Deliveries(Repository):
             writes.append(UpdateOne(unchanged, {"$set": _changing(after)}))
         if writes:
             self.documents.bulk_write(writes, ordered=False, session=self.session)
-
-    def due(self, webhook: str, now: datetime, limit: int) -> list[Delivery]:
-        """What is due for a webhook, the longest due first."""
-        wanted = {"webhook": webhook, "status": QUEUED, "due_at": {"$lte": now}}
-        found = self.documents.find(wanted, session=self.session).sort([("due_at", ASCENDING), ("_id", ASCENDING)])
-        return [_delivery(one) for one in found.limit(limit)]
-
-    def next_due(self, webhook: str) -> datetime | None:
-        """When something is due for a webhook next; None when nothing waits."""
-        wanted = {"webhook": webhook, "status": QUEUED}
-        order = [("due_at", ASCENDING), ("_id", ASCENDING)]
-        found = self.documents.find_one(wanted, {"due_at": 1}, sort=order, session=self.session)
-        return found["due_at"] if found else None
 
     def of(self, webhook: str, before: str | None, limit: int) -> list[Delivery]:
         """The log of a webhook, the newest first, from before an id on."""
@@ -103,12 +95,22 @@ class Deliveries(Repository):
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A lane that belongs to this process: `heard` is how often something was queued when it was taken."""
+    """A lane that belongs to this process: what waits in it first, and how often something had been queued when it was taken."""
 
     webhook: str
     holder: str
     heard: int
     health: Health
+    waiting: Sequence[Delivery]
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What is to be kept when a lane is given back: how its endpoint does, and when something is due, if anything is."""
+
+    lane: Lane
+    health: Health
+    due_at: datetime | None
 
 
 class Lanes(Repository):
@@ -140,10 +142,10 @@ class Lanes(Repository):
         change = {"$set": {"due_at": now, **_health_document(Health())}, "$inc": {"heard": 1}}
         self.documents.update_one({"_id": webhook}, change, session=self.session)
 
-    def claim(self, now: datetime, most: int) -> list[Lane]:
-        """Take lanes that are due and nobody's. Those of failing endpoints take half of the places that are left at most.
+    def claim(self, now: datetime, most: int, look_at: int) -> list[Lane]:
+        """Take lanes that are due and nobody's, with so much of what waits in them, the longest due first.
 
-        So however many endpoints hang, there is a place for those that do not.
+        Those of failing endpoints take half of the places that are left at most. So however many endpoints hang, there is a place for those that do not.
         """
         found = self._due(now, most, is_failing=False)
         found += self._due(now, (most - len(found)) // 2, is_failing=True)
@@ -152,17 +154,29 @@ class Lanes(Repository):
         holder = secrets.token_hex(8)
         free = {"_id": {"$in": found}, "until": {"$lte": now}}
         self.documents.update_many(free, {"$set": {"holder": holder, "until": now + LEASE}}, session=self.session)
-        mine = self.documents.find({"_id": {"$in": found}, "holder": holder}, session=self.session)
-        return [Lane(one["_id"], holder, one["heard"], _health(one)) for one in mine]
+        waiting = [
+            {"$match": {"status": QUEUED}},
+            {"$sort": {"due_at": ASCENDING, "_id": ASCENDING}},
+            {"$limit": look_at},
+        ]
+        lookup = {"from": Deliveries.collection, "localField": "_id", "foreignField": "webhook", "as": "waiting"}
+        mine = {"$match": {"_id": {"$in": found}, "holder": holder}}
+        taken = self.documents.aggregate([mine, {"$lookup": {**lookup, "pipeline": waiting}}], session=self.session)
+        return [
+            Lane(one["_id"], holder, one["heard"], _health(one), [_delivery(each) for each in one["waiting"]])
+            for one in taken
+        ]
 
-    def release(self, lane: Lane, health: Health, due_at: datetime | None, now: datetime) -> None:
-        """Give a lane back, to be looked at when something is due, if anything is; at once if something came meanwhile."""
-        came = {"$ne": ["$heard", lane.heard]}
-        due = {"$cond": [came, _rested(health, now), _rested(health, due_at) if due_at else "$$REMOVE"]}
-        change = {"until": _PAST, "holder": None, "due_at": due, **_health_document(health)}
-        self.documents.update_one(
-            {"_id": lane.webhook, "holder": lane.holder}, [{"$set": change}], session=self.session
-        )
+    def release(self, releases: Iterable[Release], now: datetime) -> None:
+        """Give lanes back, to be looked at when something is due; at once where something came meanwhile."""
+        writes = []
+        for one in releases:
+            came = {"$ne": ["$heard", one.lane.heard]}
+            later = _rested(one.health, one.due_at) if one.due_at else "$$REMOVE"
+            due = {"$cond": [came, _rested(one.health, now), later]}
+            change = {"until": _PAST, "holder": None, "due_at": due, **_health_document(one.health)}
+            writes.append(UpdateOne({"_id": one.lane.webhook, "holder": one.lane.holder}, [{"$set": change}]))
+        self.documents.bulk_write(writes, ordered=False, session=self.session)
 
     def _due(self, now: datetime, most: int, *, is_failing: bool) -> list[str]:
         if most < 1:
@@ -179,7 +193,7 @@ _HEALTH = tuple(Health.__slots__)
 
 def _document(delivery: Delivery) -> dict[str, Any]:
     fields = {name: getattr(delivery, name) for name in _DELIVERY}
-    return {"schema": SCHEMA, **fields, "expires_at": delivery.created_at + KEPT}
+    return {"_id": delivery.id, "schema": SCHEMA, **fields, "expires_at": delivery.created_at + KEPT}
 
 
 def _changing(delivery: Delivery) -> dict[str, Any]:

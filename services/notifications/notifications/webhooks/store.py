@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -36,6 +36,11 @@ class Webhooks(Repository):
         """A webhook, whosever it is."""
         found = self.documents.find_one({"_id": identifier}, session=self.session)
         return _webhook(found) if found else None
+
+    def those(self, identifiers: Iterable[str]) -> dict[str, Webhook]:
+        """The webhooks with these ids that are there, by id."""
+        found = self.documents.find({"_id": {"$in": list(identifiers)}}, session=self.session)
+        return {one["_id"]: _webhook(one) for one in found}
 
     def get(self, identifier: str, person: str) -> Webhook:
         """A person's webhook. Raises NotFound."""

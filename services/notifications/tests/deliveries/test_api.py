@@ -313,9 +313,10 @@ class TestOwners:
         for who, wrong in ((world.ben, path), (world.eve, path.replace("dlv_", "dlv_x"))):
             assert world.service.api.post(wrong, as_=who).problem == "not-found"
 
-    def test_the_log_is_read_in_pages(self, world, receiver, hook):
+    def test_the_log_is_read_in_pages(self, world, receiver, hook, log):
         made = hook(world.eve, receiver, "groups.group.founded")
         told = [world.founded(world.group()).envelope["id"] for _ in range(5)]
+        wait_until(lambda: len(log(world.eve, made)) == 5, what="queueing all")
         seen, params = [], {"limit": 2}
         while True:
             page = world.ask(f"/v1/webhooks/{made['id']}/deliveries", world.eve, **params).json()

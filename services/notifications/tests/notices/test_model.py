@@ -180,6 +180,7 @@ NOTICES = [
     model.event_cancelled(KITTENS, BRUNCH, None, ANA, NOW),
     model.event_due(KITTENS, BRUNCH, "PT1H", NOW),
     model.rsvp_promoted(KITTENS, BRUNCH, "psn_ben", NOW),
+    model.webhook_disabled("whk_1", "psn_ben", "https://example.org/hooks?key=secret", "gone", NOW),
 ]
 
 

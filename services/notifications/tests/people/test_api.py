@@ -63,6 +63,7 @@ def test_an_export_has_all_that_is_held_about_a_person_and_nothing_of_others(wor
         "standings": [],
         "read": {"up_to": "", "ids": []},
         "notices": [],
+        "webhooks": [],
     }
 
 
