@@ -112,6 +112,7 @@ class CommonGround:
         if name == "notifications":
             settings |= {"CG_SMTP_HOST": HOST, "CG_SMTP_PORT": str(self._mail_port), "CG_SMTP_TLS": "off"}
             settings |= {"CG_MAIL_FROM": "Common Ground <notices@cg.example>", "CG_PUBLIC_URL": self.door.address}
+            settings |= {"CG_WEBHOOK_NETWORKS": f"{HOST}/32", "CG_WEBHOOK_KEYS": "a-key-for-tests-and-for-nothing-else"}
         return settings
 
     def close(self) -> None:

@@ -164,6 +164,10 @@ class Stack:
             settings["CG_SIGNING_KEY_FILE"] = str(_signing_key())
         if name == "notifications" and not os.environ.get("CG_SMTP_HOST"):
             settings |= self._mail_settings()
+        if name == "notifications":
+            settings["CG_WEBHOOK_KEYS_FILE"] = str(_webhook_key())
+            # Whoever tries webhooks here has the receiver on this machine too.
+            settings["CG_WEBHOOK_NETWORKS"] = os.environ.get("CG_WEBHOOK_NETWORKS", "127.0.0.0/8,::1/128")
         return settings
 
     def _mail_settings(self) -> dict[str, str]:
@@ -226,6 +230,14 @@ def _signing_key() -> Path:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         _write_secret(path, pem.decode())
+    return path
+
+
+def _webhook_key() -> Path:
+    """Give the file of the key that seals the secrets of webhooks, made when it is first needed."""
+    path = _secrets() / "webhook-key"
+    if not path.exists():
+        _write_secret(path, secrets.token_urlsafe(32))
     return path
 
 

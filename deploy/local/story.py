@@ -5,12 +5,15 @@ The people of an earlier story are erased first, so it can be told again; those 
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 import os
 import re
 import secrets
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +21,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -103,6 +107,43 @@ def in_time(find: Callable[[], Any], what: str) -> Any:
     return found
 
 
+class Newsletter:
+    """Another system, with an address of its own at which messages are pushed to it. `heard` are those whose signature holds."""
+
+    def __init__(self) -> None:
+        self.heard: list[dict[str, Any]] = []
+        self.secret = ""
+        newsletter = self
+
+        class Door(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                genuine = newsletter.is_genuine(self.headers, body)
+                if genuine:
+                    newsletter.heard.append(json.loads(body))
+                self.send_response(204 if genuine else 401)
+                self.end_headers()
+
+            def log_message(self, *args: Any) -> None:
+                """Nothing: the story is told otherwise."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def is_genuine(self, headers: Any, body: bytes) -> bool:
+        """Whether one of the signatures holds (Standard Webhooks)."""
+        signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+        key = base64.b64decode(self.secret.removeprefix("whsec_"))
+        holds = "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
+        return any(hmac.compare_digest(holds, one) for one in headers["webhook-signature"].split())
+
+    def close(self) -> None:
+        """Listen no more."""
+        self.server.shutdown()
+        self.server.server_close()
+
+
 def password() -> str:
     """The password of the story's people on this machine: random, kept beside the local stack's other secrets."""
     path = Path(os.environ.get("CG_VAR") or ROOT / "var") / "secrets" / "story"
@@ -180,6 +221,35 @@ class Story:
             say(someone.name, f"watches for {' AND '.join(rare)} (watchers: {watch['watchers']})")
         for someone in (self.ben, self.chris, self.dora):
             say(someone.name, f"hears: {hear(someone, 'demand.risen')}")
+
+    def a_newsletter_listens(self) -> None:
+        """Ana has what happens in her group pushed to another system."""
+        chapter("A newsletter listens")
+        self.newsletter = Newsletter()
+        types = ["groups.member.*", "groups.promotion.*", "events.*"]
+        wanted = {"url": self.newsletter.url, "types": types, "group": self.group["slug"]}
+        try:
+            webhook = self.ana("POST", "/v1/webhooks", wanted)
+        except Refused as refusal:
+            if refusal.status != 422:
+                raise
+            say("Ana", "would have it pushed to this machine, but this platform pushes to the open internet alone")
+            return
+        self.newsletter.secret = webhook["secret"]
+        say("Ana", f"has {', '.join(types)} of her group pushed to {self.newsletter.url}, signed")
+
+    def the_newsletter_knows(self) -> None:
+        """What happened has been pushed, each message once, with a signature that holds."""
+        chapter("The newsletter knows")
+        if self.newsletter.secret:
+            heard = self.newsletter.heard
+            in_time(lambda: "events.rsvp.changed" in _kinds(heard), "pushing to the newsletter")
+            expect(len({one["id"] for one in heard}) == len(heard), "the newsletter got a message twice")
+            expect("groups.promotion.sent" not in _kinds(heard), "the newsletter learned who was reached")
+            for one in heard:
+                about = one["data"].get("person", one["data"].get("event", {}))
+                say("", f"{_kind(one)}: {about.get('display_name') or about.get('title', '')}")
+        self.newsletter.close()
 
     def they_find_each_other(self) -> None:
         """Ana promotes her group to exactly those who care; they find it and join."""
@@ -359,6 +429,15 @@ def end_with_one_click(link: str) -> None:
         expect(answer.status == 200, f"the one click is answered with {answer.status}")
 
 
+def _kind(message: dict[str, Any]) -> str:
+    """The type of a message, short."""
+    return str(message["type"]).removeprefix("commonground.").removesuffix(".v1")
+
+
+def _kinds(messages: list[dict[str, Any]]) -> set[str]:
+    return {_kind(one) for one in messages}
+
+
 def hear(someone: Character, kind: str, about: str | None = None) -> str:
     """The title of somebody's newest notice of a kind (about a subject), as soon as it is there."""
 
@@ -375,10 +454,12 @@ def tell(base: str) -> None:
     story = Story(base)
     story.nobody_yet()
     story.three_are_looking()
+    story.a_newsletter_listens()
     story.they_find_each_other()
     story.they_meet()
     story.a_seat_is_given_up()
     story.they_know_how_to_begin()
+    story.the_newsletter_knows()
     story.they_help_each_other()
     story.she_reads_it_by_mail()
 

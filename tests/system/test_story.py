@@ -29,3 +29,4 @@ def test_the_story_goes_as_promised_and_can_be_told_again(story, http, capsys):
         assert "Ben  thanks Chris" in told
         assert "Eve  reads “Your day with Common Ground”" in told
         assert told.rstrip().endswith("Eve  ends that with one click")
+        assert "events.event.scheduled: " in told and "groups.member.joined: Ben" in told
