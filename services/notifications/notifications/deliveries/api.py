@@ -23,8 +23,8 @@ from notifications.deliveries.model import Delivery, Health, Letter
 from notifications.deliveries.schemas import DeliveriesPage, DeliveriesQuery, DeliveryFailed, DeliveryView
 from notifications.deliveries.sender import sender
 from notifications.deliveries.store import Lane, Release
-from notifications.notices.model import webhook_disabled
-from notifications.notices.schemas import NoticePosted
+from notifications.notices.model import Draft, webhook_disabled
+from notifications.notices.posting import post_drafts
 from notifications.webhooks.api import SUBSCRIBE
 from notifications.webhooks.model import FAILING, GONE, Webhook, check_active, disable, selectors
 from notifications.webhooks.sealing import Seal
@@ -212,11 +212,10 @@ class DeliveriesApi:
                 return
             off = disable(found, reason, tx.now)
             tx.webhooks.save(off)
-            notice = webhook_disabled(off.id, off.person, off.url, reason, tx.now)
-            tx.notices.add(notice)
-            tx.publish(NoticePosted(notice, subject=notice.id, sequence=1, audience="person"))
+            tx.drafts.add(Draft(webhook_disabled(off.id, off.person, off.url, reason, tx.now), "person", None))
             content = {"channel": "webhook", "kind": last.type.removeprefix(PREFIX), "reason": reason}
             tx.publish(DeliveryFailed(content, subject=off.id, sequence=off.version, audience="person"))
+        post_drafts(self.store)
         measures.disabled.labels(reason).inc()
 
     def _drop(self, webhook: str) -> None:

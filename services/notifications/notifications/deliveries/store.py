@@ -145,7 +145,8 @@ class Lanes(Repository):
     def claim(self, now: datetime, most: int, look_at: int) -> list[Lane]:
         """Take lanes that are due and nobody's, with so much of what waits in them, the longest due first.
 
-        Those of failing endpoints take half of the places that are left at most. So however many endpoints hang, there is a place for those that do not.
+        Those of failing endpoints take half of the places that are left at most: however many hang, there is a place for
+        those that do not.
         """
         found = self._due(now, most, is_failing=False)
         found += self._due(now, (most - len(found)) // 2, is_failing=True)

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import product
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -223,6 +224,7 @@ def pattern_of(wanted: str) -> str:
     return ".".join(words)
 
 
+@cache
 def selectors(type_: str) -> list[str]:
     """All patterns that select a type of message: `*` stands for a word, and at the end for all words that follow.
 
