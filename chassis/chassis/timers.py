@@ -27,7 +27,7 @@ MEETINGS = 12
 class Tick:
     """One time at which a method runs: the cause of its units of work."""
 
-    now: datetime = field(default_factory=lambda: _now())
+    now: datetime = field(default_factory=lambda: now())
     traceparent: str = field(default_factory=tracing.begin)
     claim: None = None
     """Nobody repeats a tick, so it claims nothing."""
@@ -119,7 +119,7 @@ def _finished(done: Event, context: Any, result: Any, fault: Any) -> Any:
     return result, fault
 
 
-def _now() -> datetime:
+def now() -> datetime:
     """The present time in UTC, to the millisecond, which is what MongoDB keeps."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)

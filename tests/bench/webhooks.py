@@ -15,7 +15,7 @@ import amqp
 from tests.bench.figures import Figure, Result, Target, ratio
 from tests.bench.peers import connect
 from tests.bench.scene import sign_up
-from tests.bench.stage import ROOT, Stage
+from tests.bench.stage import ROOT, Stage, cpu_seconds
 
 from chassis import topology
 from chassis.ids import new_id
@@ -27,6 +27,7 @@ AT_ONCE = 100
 """How many requests the bare client has under way, which is how many endpoints a process of ours pushes to."""
 TYPE = "events.attendance.recorded.v1"
 SECONDS = 120
+PROGRAMS = ("notifications", "mongodb", "rabbitmq")
 
 
 def measure(stage: Stage, *, quick: bool) -> Result:
@@ -42,13 +43,18 @@ def measure(stage: Stage, *, quick: bool) -> Result:
         channel = connect(stage.broker.uri).channel()
         channel.confirm_select()
         bare, ours = [], []
+        cpu = dict.fromkeys((*PROGRAMS, "client"), 0.0)
         for number in range(rounds + 1):
+            pids = {name: stage.pid_of(name) for name in PROGRAMS} | {"client": client.process.pid}
+            before = {name: cpu_seconds(pid) for name, pid in pids.items()}
             client.say()
             seconds = float(client.answer())
             pushed = _push(channel, receivers, messages)
             if number:  # the first round makes the connections
                 bare.append(messages * ENDPOINTS / seconds)
                 ours.append(messages * ENDPOINTS / pushed)
+                for name, pid in pids.items():
+                    cpu[name] += cpu_seconds(pid) - before[name]
         channel.connection.close()
     return Result(
         figures=[
@@ -56,7 +62,14 @@ def measure(stage: Stage, *, quick: bool) -> Result:
             Figure("Common Ground: signed, queued, logged", rate=statistics.median(ours)),
         ],
         targets=[Target("of the bare client's rate", 100 * ratio(ours, bare), 50, "at least", "%")],
-        details={"messages": messages, "rates": {"bare": bare, "ours": ours}, "bytes": len(_envelope())},
+        details={
+            "messages": messages,
+            "rates": {"bare": bare, "ours": ours},
+            "bytes": len(_envelope()),
+            "cpu_us_per_push": {
+                name: round(used / (rounds * messages * ENDPOINTS) * 1e6) for name, used in cpu.items()
+            },
+        },
     )
 
 

@@ -13,10 +13,9 @@ from typing import Any
 from chassis.crews import Job, crew
 from chassis.endpoints import SIGNED_IN, Call, endpoint
 from chassis.messages import PREFIX, Received
-from chassis.problems import NotFound
 from chassis.schemas import Page
 from chassis.subscriptions import subscribe_to_all
-from chassis.timers import Tick
+from chassis.timers import Tick, now
 from chassis.together import Together
 from notifications.deliveries import measures, model
 from notifications.deliveries.model import Delivery, Health, Letter
@@ -26,7 +25,7 @@ from notifications.deliveries.store import Lane, Release
 from notifications.notices.model import Draft, webhook_disabled
 from notifications.notices.posting import post_drafts
 from notifications.webhooks.api import SUBSCRIBE
-from notifications.webhooks.model import FAILING, GONE, Webhook, check_active, disable, selectors
+from notifications.webhooks.model import FAILING, GONE, Webhook, WebhookDisabled, check_active, disable, selectors
 from notifications.webhooks.sealing import Seal
 
 ENDPOINTS_AT_ONCE = 100
@@ -67,7 +66,7 @@ class DeliveriesApi:
         access=SIGNED_IN,
         scope=SUBSCRIBE,
         idempotent=True,
-        problems=(NotFound,),
+        problems=(WebhookDisabled,),
     )
     def redeliver(self, call: Call, webhook: str, delivery: str) -> Delivery:
         """Push a message again, whatever became of it, with all its attempts and the same `webhook-id`."""
@@ -88,14 +87,14 @@ class DeliveriesApi:
         access=SIGNED_IN,
         scope=SUBSCRIBE,
         idempotent=True,
-        problems=(NotFound,),
+        problems=(WebhookDisabled,),
     )
     def test_webhook(self, call: Call, webhook: str) -> Delivery:
         """Push a message of the type `commonground.notifications.ping.v1`, made up for this. It is tried once."""
         with self.store.transaction(call) as tx:
             check_active(tx.webhooks.get(webhook, call.caller.id))
             letter = model.ping(webhook, call.caller.id, call.now)
-            delivery = model.delivery_of(letter, webhook, call.now, once=True)
+            [delivery] = model.deliveries_of(letter, [webhook], call.now, once=True)
             tx.letters.add(letter, call.now)
             tx.deliveries.add([delivery])
             tx.lanes.wake([webhook], call.now)
@@ -113,14 +112,14 @@ class DeliveriesApi:
         letter = model.letter_of(message.raw)
         if letter is None:
             return
-        now = message.now.replace(microsecond=message.now.microsecond // 1000 * 1000)
+        queued_at = now()
         for chunk in self.store.webhooks.wanting(selectors(letter.type), letter.group, letter.person, QUEUED_AT_ONCE):
             sight = Sight(self.store, [(letter, owner) for _, owner in chunk])
             wanted = [webhook for webhook, owner in chunk if sight.allows(letter, owner)]
             if wanted:
-                self.store.letters.add(letter, now)
-                self.store.deliveries.add([model.delivery_of(letter, one, now) for one in wanted])
-                self.store.lanes.wake(wanted, now)
+                self.store.letters.add(letter, queued_at)
+                self.store.deliveries.add(model.deliveries_of(letter, wanted, queued_at))
+                self.store.lanes.wake(wanted, queued_at)
                 self.push.ring()  # type: ignore[attr-defined]
 
     # -- pushing
@@ -155,7 +154,7 @@ class DeliveriesApi:
 
     def _push(self, lane: Lane, webhook: Webhook, check: Check) -> bool:
         """Push what is due for one webhook, for a while. Says whether there is more."""
-        began = Tick().now
+        began = now()
         due = [one for one in lane.waiting[:ROUND] if one.due_at is not None and one.due_at <= began]
         pairs, health, hopeless = self._round(webhook, due, lane.health, check)
         if hopeless is not None:
@@ -173,7 +172,7 @@ class DeliveriesApi:
         """
         pairs: list[tuple[Delivery, Delivery]] = []
         seal = Seal(self.settings.seal_keys)
-        secrets = [seal.open(one, webhook.id) for one in webhook.secrets_at(Tick().now)]
+        secrets = [seal.open(one, webhook.id) for one in webhook.secrets_at(now())]
         for delivery in due:
             letter = check.letters.get(delivery.letter)
             if letter is None:
@@ -186,19 +185,19 @@ class DeliveriesApi:
             after = self._attempt(webhook.url, delivery, letter, secrets)
             pairs.append((delivery, after))
             arrived = after.status == model.DELIVERED
-            health = model.health_after(health, arrived, Tick().now, random.random())
+            health = model.health_after(health, arrived, now(), random.random())
             if after.response_code == model.GONE_CODE:
                 return pairs, health, GONE
-            if model.is_hopeless(health, Tick().now):
+            if model.is_hopeless(health, now()):
                 return pairs, health, FAILING
             if not arrived or time.monotonic() > check.until:
                 break
         return pairs, health, None
 
     def _attempt(self, url: str, delivery: Delivery, letter: Letter, secrets: Sequence[str]) -> Delivery:
-        headers = model.headers_of(letter, secrets, Tick().now)
+        headers = model.headers_of(letter, secrets, now())
         outcome = sender(tuple(self.settings.webhook_networks)).push(url, headers, letter.body)
-        after = model.after(delivery, outcome, Tick().now, random.random())
+        after = model.after(delivery, outcome, now(), random.random())
         measures.attempt_seconds.observe(outcome.ms / 1000)
         measures.attempts.labels("retry" if after.status == model.QUEUED else after.status).inc()
         return after
@@ -236,7 +235,7 @@ class Round:
 def _keep(store: Any, rounds: list[Round]) -> list[None]:
     """Keep what came of rounds that ended at about the same time: first the deliveries, then the lanes are free."""
     store.deliveries.save([pair for one in rounds for pair in one.pairs])
-    store.lanes.release([one.release for one in rounds], Tick().now)
+    store.lanes.release([one.release for one in rounds], now())
     return [None] * len(rounds)
 
 

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -214,23 +214,19 @@ class Outcome:
         return self.code is not None and 200 <= self.code < 300
 
 
-def delivery_of(letter: Letter, webhook: str, now: datetime, *, once: bool = False) -> Delivery:
-    """The delivery of a message to a webhook: the same, with the same id, however often it is made. `once`: without retries.
+def deliveries_of(letter: Letter, webhooks: Iterable[str], now: datetime, *, once: bool = False) -> list[Delivery]:
+    """The deliveries of a message to webhooks: the same, with the same ids, however often they are made.
 
-    Its id is a ULID whose chance is a hash of both, in place of chance.
+    An id is a ULID of the message's time, in which a hash of message and webhook takes the place of chance. `once`: without
+    retries.
     """
-    hashed = hashlib.sha256(f"{webhook} {letter.key}".encode()).digest()[:10]
-    number = _milliseconds_of(letter.id) << 80 | int.from_bytes(hashed, "big")
-    return Delivery(
-        id=f"dlv_{ULID.from_int(number)}",
-        webhook=webhook,
-        letter=letter.key,
-        message=letter.id,
-        type=letter.type,
-        created_at=now,
-        due_at=now,
-        left=1 if once else len(PAUSES) + 1,
-    )
+    key, moment, left = letter.key, _milliseconds_of(letter.id) << 80, 1 if once else len(PAUSES) + 1
+    found = []
+    for webhook in webhooks:
+        hashed = hashlib.sha256(f"{webhook} {key}".encode()).digest()[:10]
+        identifier = f"dlv_{ULID.from_int(moment | int.from_bytes(hashed, 'big'))}"
+        found.append(Delivery(identifier, webhook, key, letter.id, letter.type, now, now, left=left))
+    return found
 
 
 def _milliseconds_of(message: str) -> int:

@@ -17,6 +17,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, SSLError
+from urllib3.util import parse_url
 
 from chassis.threads import within
 from notifications.deliveries.model import Outcome
@@ -29,6 +30,7 @@ CONNECT_SECONDS = 5.0
 READ_BYTES = 4_096
 """How much of an answer is read. Nobody looks at it, but a short one has to be read for the connection to be used again."""
 HOSTS_KEPT, CONNECTIONS_KEPT = 500, 4
+_TIMEOUT = urllib3.Timeout(connect=CONNECT_SECONDS, read=SECONDS)
 
 
 class Refused(NewConnectionError):
@@ -72,15 +74,16 @@ class Sender:
             return self._post(url, headers, body)
 
     def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
-        answer = self._pools.request(
+        parts = parse_url(url)
+        answer = self._pools.connection_from_host(parts.host, parts.port, parts.scheme).urlopen(
             "POST",
-            url,
+            parts.request_uri,
             body=body,
             headers=dict(headers),
             redirect=False,
             retries=False,
             preload_content=False,
-            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=SECONDS),
+            timeout=_TIMEOUT,
         )
         try:
             answer.read(READ_BYTES, decode_content=False)

@@ -135,7 +135,10 @@ class Lanes(Repository):
         """Have lanes looked at, since something is queued in them: now, or when their endpoints have rested."""
         soonest = {"$max": ["$rests_until", {"$min": ["$due_at", now]}]}
         change = [{"$set": {"due_at": soonest, "heard": {"$add": ["$heard", 1]}}}]
-        self.documents.update_many({"_id": {"$in": list(webhooks)}}, change, session=self.session)
+        looked_at_anyway = {"due_at": {"$lte": now}, "until": {"$lte": now}}
+        self.documents.update_many(
+            {"_id": {"$in": list(webhooks)}, "$nor": [looked_at_anyway]}, change, session=self.session
+        )
 
     def begin_anew(self, webhook: str, now: datetime) -> None:
         """Have a lane looked at now, as if its endpoint had never failed."""
@@ -193,7 +196,7 @@ _HEALTH = tuple(Health.__slots__)
 
 
 def _document(delivery: Delivery) -> dict[str, Any]:
-    fields = {name: getattr(delivery, name) for name in _DELIVERY}
+    fields = {name: value for name in _DELIVERY if (value := getattr(delivery, name)) is not None}
     return {"_id": delivery.id, "schema": SCHEMA, **fields, "expires_at": delivery.created_at + KEPT}
 
 
@@ -202,7 +205,7 @@ def _changing(delivery: Delivery) -> dict[str, Any]:
 
 
 def _delivery(found: Mapping[str, Any]) -> Delivery:
-    return Delivery(id=found["_id"], **{name: found[name] for name in _DELIVERY})
+    return Delivery(id=found["_id"], **{name: found[name] for name in _DELIVERY if name in found})
 
 
 def _rested(health: Health, at: datetime) -> datetime:

@@ -42,7 +42,7 @@ class WebhooksApi:
         access=SIGNED_IN,
         scope=SUBSCRIBE,
         idempotent=True,
-        problems=(model.TooManyWebhooks,),
+        problems=(NotFound, model.TooManyWebhooks),
     )
     def make_webhook(self, call: Call, body: dict[str, Any]) -> Answer:
         """Have messages pushed to a URL.

@@ -43,7 +43,12 @@ def envelope(audience="public", data=None, type_="commonground.groups.member.joi
 
 
 def delivery(**options):
-    return model.delivery_of(model.letter_of(envelope()), "whk_1", NOW, **options)
+    return made_of(model.letter_of(envelope()), **options)
+
+
+def made_of(letter, webhook="whk_1", now=NOW, **options):
+    [made] = model.deliveries_of(letter, [webhook], now, **options)
+    return made
 
 
 class TestWhoMaySee:
@@ -127,14 +132,12 @@ class TestWhatIsPushed:
 class TestSchedule:
     def test_a_delivery_is_the_same_however_often_it_is_made_and_sorts_as_its_message(self):
         first, second = (model.letter_of(envelope()) for _ in range(2))
-        made = model.delivery_of(first, "whk_1", NOW)
-        assert model.delivery_of(first, "whk_1", NOW + timedelta(hours=1)).id == made.id
-        assert (
-            len({made.id, model.delivery_of(first, "whk_2", NOW).id, model.delivery_of(second, "whk_1", NOW).id}) == 3
-        )
+        made = made_of(first)
+        assert made_of(first, now=NOW + timedelta(hours=1)).id == made.id
+        assert len({made.id, made_of(first, "whk_2").id, made_of(second).id}) == 3
         later = model.letter_of(envelope(id="msg_" + "7" + "Z" * 25))
-        assert made.id < model.delivery_of(later, "whk_1", NOW).id
-        assert model.delivery_of(model.letter_of(envelope(id="1")), "whk_1", NOW).id.startswith("dlv_0000000000")
+        assert made.id < made_of(later).id
+        assert made_of(model.letter_of(envelope(id="1"))).id.startswith("dlv_0000000000")
 
     @given(st.lists(st.floats(0, 1), min_size=10, max_size=10))
     def test_ten_attempts_in_about_three_days_with_pauses_that_grow(self, chances):
@@ -160,7 +163,7 @@ class TestSchedule:
         assert model.after(delivery(), Outcome(410, "gone", 1), NOW, 0.5).status == "failed"
 
     def test_a_ping_is_tried_once_each_time_it_is_asked_for(self):
-        found = model.delivery_of(model.ping("whk_1", "psn_ana", NOW), "whk_1", NOW, once=True)
+        found = made_of(model.ping("whk_1", "psn_ana", NOW), once=True)
         failed = model.after(found, REFUSED, NOW, 0.5)
         assert failed.status == "failed"
         asked = model.again(failed, NOW)
