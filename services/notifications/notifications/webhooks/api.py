@@ -51,8 +51,8 @@ class WebhooksApi:
         they are a member at that time, and what concerns the caller alone. Each is signed as Standard Webhooks says, with
         the `secret` that is in this answer and nowhere else.
         """
-        group = self._group(call, body.get("group"))
         self._check(body["url"])
+        group = self._group(call, body.get("group"))
         identifier, secret = model.new_identifier(), model.new_secret()
         sealed = Seal(self.settings.seal_keys).close(secret, identifier)
         with self.store.transaction(call) as tx:
@@ -92,10 +92,10 @@ class WebhooksApi:
         What waits while a webhook is disabled is pushed when it is active again; what happens meanwhile is not kept for it.
         """
         self.store.webhooks.get(webhook, call.caller.id)
-        if "group" in body:
-            body = {**body, "group": self._group(call, body["group"])}
         if "url" in body:
             self._check(body["url"])
+        if "group" in body:
+            body = {**body, "group": self._group(call, body["group"])}
         with self.store.transaction(call) as tx:
             before = tx.webhooks.get(webhook, call.caller.id)
             call.expect_version(before.version)
