@@ -144,6 +144,8 @@ def test_who_erases_themselves_is_gone_everywhere(http, person, platform):
     eventually(platform.is_quiet, "all services hearing of it")
     for service in SERVICES:
         for collection, mark, document in kept(platform, service, marks):
+            if collection == "letters" and document["type"] == "commonground.groups.person.erased.v1":
+                continue  # other systems are told that Dora is gone, and nothing else
             assert mark == dora.id, (service, collection, mark, document)
             assert (service, collection) in ONLY_AN_ID, (service, collection, document)
 

@@ -112,15 +112,25 @@ class DeliveriesApi:
         letter = model.letter_of(message.raw)
         if letter is None:
             return
-        queued_at = now()
         for chunk in self.store.webhooks.wanting(selectors(letter.type), letter.group, letter.person, QUEUED_AT_ONCE):
             sight = Sight(self.store, [(letter, owner) for _, owner in chunk])
             wanted = [webhook for webhook, owner in chunk if sight.allows(letter, owner)]
-            if wanted:
-                self.store.letters.add(letter, queued_at)
-                self.store.deliveries.add(model.deliveries_of(letter, wanted, queued_at))
-                self.store.lanes.wake(wanted, queued_at)
-                self.push.ring()  # type: ignore[attr-defined]
+            if wanted and not self._names_who_is_gone(letter):
+                self._queue(letter, wanted)
+
+    def _queue(self, letter: Letter, webhooks: Sequence[str]) -> None:
+        queued_at = now()
+        self.store.letters.add(letter, queued_at)
+        self.store.deliveries.add(model.deliveries_of(letter, webhooks, queued_at))
+        for one in self._names_who_is_gone(letter):  # meanwhile: see Forgotten
+            self.store.letters.forget(one)
+        self.store.lanes.wake(webhooks, queued_at)
+        self.push.ring()  # type: ignore[attr-defined]
+
+    def _names_who_is_gone(self, letter: Letter) -> set[str]:
+        """The people in a letter who erased themselves, unless it tells just that."""
+        gone: set[str] = set() if letter.is_farewell else self.store.forgotten.among(letter.people)
+        return gone
 
     # -- pushing
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -40,6 +41,8 @@ KEPT = timedelta(days=30)
 
 GONE_CODE = 410
 PING = "commonground.notifications.ping.v1"
+ERASED = "commonground.groups.person.erased.v1"
+_PERSON = re.compile(rb"\bpsn_[0-9A-Z]{26}\b")
 
 
 # -- who may see it
@@ -49,7 +52,8 @@ PING = "commonground.notifications.ping.v1"
 class Letter:
     """What is pushed of one message: the body, and what decides who may see it.
 
-    `audience` is the message's; `group` is the group that it is about, `person` the one person whom it concerns.
+    `audience` is the message's; `group` is the group that it is about, `person` the one person whom it concerns. `people` are all
+    who stand in it.
     """
 
     id: str
@@ -59,6 +63,12 @@ class Letter:
     group: str | None
     person: str | None
     body: bytes
+    people: tuple[str, ...] = ()
+
+    @property
+    def is_farewell(self) -> bool:
+        """Whether it tells that somebody erased themselves: the one thing that is told of them then."""
+        return self.type == ERASED
 
     @property
     def key(self) -> str:
@@ -93,6 +103,7 @@ def letter_of(raw: bytes) -> Letter | None:
         group=group,
         person=person if audience == "person" else None,
         body=body_of(raw, envelope),
+        people=tuple(sorted({one.decode() for one in _PERSON.findall(raw)})),
     )
 
 
@@ -263,8 +274,8 @@ def withhold(delivery: Delivery) -> Delivery:
 
 
 def lose(delivery: Delivery) -> Delivery:
-    """The delivery of a message that is not kept any more."""
-    return replace(delivery, status=FAILED, due_at=None, problem="This message is too old and not kept any more.")
+    """The delivery of a message that is not kept any more: it is too old, or names somebody who erased themselves."""
+    return replace(delivery, status=FAILED, due_at=None, problem="This message is not kept any more.")
 
 
 def again(delivery: Delivery, now: datetime) -> Delivery:

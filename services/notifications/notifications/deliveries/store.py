@@ -18,7 +18,7 @@ from pymongo.errors import BulkWriteError
 
 from chassis.problems import NotFound
 from chassis.store import Repository
-from notifications.deliveries.model import KEPT, QUEUED, Delivery, Health, Letter
+from notifications.deliveries.model import ERASED, KEPT, QUEUED, Delivery, Health, Letter
 
 SCHEMA = 1
 LEASE = timedelta(seconds=30)
@@ -31,7 +31,10 @@ class Letters(Repository):
     """What is pushed of each message that some webhook wants: once, however many do."""
 
     collection = "letters"
-    indexes = (IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0, name="expires"),)
+    indexes = (
+        IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0, name="expires"),
+        IndexModel([("people", ASCENDING)], name="who_is_named"),
+    )
 
     def add(self, letter: Letter, now: datetime) -> None:
         """Keep a letter, unless it is there."""
@@ -42,6 +45,11 @@ class Letters(Repository):
         """The letters that are still there, by key."""
         found = self.documents.find({"_id": {"$in": list(keys)}}, session=self.session)
         return {one["_id"]: Letter(**{name: one[name] for name in Letter.__slots__}) for one in found}
+
+    def forget(self, person: str) -> None:
+        """Delete what names a person, but for the letter that they erased themselves."""
+        wanted = {"people": person, "type": {"$ne": ERASED}}
+        self.documents.delete_many(wanted, session=self.session)
 
 
 class Deliveries(Repository):

@@ -180,6 +180,22 @@ class TestWhoMaySee:
             assert made["id"] not in str(list(database[collection].find()))
         bens.wait(1)
 
+    def test_what_names_somebody_who_erased_themselves_is_not_pushed_any_more_but_that_they_did(
+        self, world, kittens, receive, hook, log
+    ):
+        receiver = receive(answers=[500])
+        made = hook(world.eve, receiver, "groups.member.*", "groups.person.*")
+        joined = world.joined(kittens, world.chris)
+        receiver.wait(1)
+        wait_until(lambda: [one["attempts"] for one in log(world.eve, made)] == [1], what="the first attempt")
+        erased = world.erased(world.chris)
+        world.publish(world.left(kittens, world.chris, held=True))  # it comes late
+        due_now(world, made)
+        wait_until(lambda: {one["status"] for one in log(world.eve, made)} == {"failed", "delivered"}, what="the end")
+        assert [one.id for one in receiver.wait(2)] == [joined.envelope["id"], erased.envelope["id"]]
+        [kept] = world.store.database.letters.find({"people": world.chris.id})
+        assert kept["type"] == "commonground.groups.person.erased.v1"
+
     def test_one_that_was_made_while_its_owner_was_erased_goes_with_the_first_message(self, world, receiver, hook):
         made = hook(world.ben, receiver, "groups.group.founded")
         world.store.forgotten.add(world.ben.id, datetime.now(UTC))

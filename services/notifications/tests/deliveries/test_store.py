@@ -145,6 +145,7 @@ def test_every_query_has_an_index(store, commands):
     store.lanes.release([Release(lanes[0], Health(1, NOW, NOW), NOW)], NOW)
     claimed(store)
     store.letters.get([letter.key])
+    store.letters.forget("psn_1")
     list(store.webhooks.wanting(selectors(TYPE), "grp_1", None, 10))
     list(store.webhooks.wanting(selectors(TYPE), None, "psn_1", 10))
     store.webhooks.those(webhooks[:2])
