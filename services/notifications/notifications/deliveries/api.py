@@ -19,9 +19,10 @@ from chassis.timers import Tick, now
 from chassis.together import Together
 from notifications.deliveries import measures, model
 from notifications.deliveries.model import Delivery, Health, Letter
-from notifications.deliveries.schemas import DeliveriesPage, DeliveriesQuery, DeliveryFailed, DeliveryView
+from notifications.deliveries.schemas import DeliveriesPage, DeliveriesQuery, DeliveryView
 from notifications.deliveries.sender import sender
 from notifications.deliveries.store import Lane, Release
+from notifications.mails.schemas import DeliveryFailed
 from notifications.notices.model import Draft, webhook_disabled
 from notifications.notices.posting import post_drafts
 from notifications.webhooks.api import SUBSCRIBE

@@ -1,10 +1,9 @@
-"""What goes out about deliveries, and what is published when there is no use in going on with them."""
+"""What goes out about deliveries."""
 
 from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from chassis.messages import Message
 from chassis.schemas import ListQuery, Schema, Time, page_of
 from notifications.deliveries.model import STATUSES
 
@@ -40,19 +39,3 @@ class DeliveryView(Schema):
 
 DeliveriesPage = page_of(DeliveryView)
 DeliveriesQuery = ListQuery
-
-
-class DeliveryFailedData(Schema):
-    """Which way of telling somebody does not work, for what, and why."""
-
-    channel = fields.String(required=True, validate=validate.OneOf(["email", "webhook"]))
-    kind = fields.String(required=True, metadata={"description": "Of the notice, or the type of the message."})
-    reason = fields.String(required=True)
-
-
-class DeliveryFailed(Message):
-    """Something that somebody should have been told could not be delivered, and is not tried any more."""
-
-    type = "notifications.delivery.failed.v1"
-    data = DeliveryFailedData
-    example = {"channel": "webhook", "kind": "groups.member.joined.v1", "reason": "gone"}
