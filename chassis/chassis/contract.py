@@ -19,7 +19,7 @@ from chassis import problems as known
 from chassis.endpoints import ANYONE, JSON, PROBLEM_JSON, Endpoint, Reply, to_json
 from chassis.messages import CONTENT_TYPE, PREFIX, Message
 from chassis.problems import Problem
-from chassis.schemas import Cursor, Text, Time
+from chassis.schemas import Cursor, Either, Text, Time
 from chassis.subscriptions import Subscription
 from chassis.topology import EVERYTHING
 from chassis.vocabulary import Near
@@ -238,6 +238,8 @@ def _operation(plugin: MarshmallowPlugin, name: str, one: Endpoint, function: An
 
 def _reference(plugin: MarshmallowPlugin, schema: marshmallow.Schema) -> dict[str, Any]:
     assert plugin.converter is not None
+    if isinstance(schema, Either):
+        return {"oneOf": [_reference(plugin, kind) for kind in schema.made.values()], "description": _doc(schema)}
     reference: dict[str, Any] = plugin.converter.resolve_nested_schema(type(schema))
     return reference
 

@@ -12,7 +12,7 @@ import json
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import EXCLUDE, RAISE, ValidationError, fields, validate
 from marshmallow import Schema as _Schema
@@ -33,6 +33,25 @@ class Tolerant(_Schema):
 
     class Meta:
         unknown = EXCLUDE
+
+
+class Either(Schema):
+    """What goes out as one of several `kinds`; `kind_of` says of each content as which. All of them or none have a version."""
+
+    kinds: ClassVar[tuple[type[Schema], ...]]
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.made = {kind: kind() for kind in self.kinds}
+        self.fields = self.dump_fields = next(iter(self.made.values())).fields
+
+    def kind_of(self, content: Any) -> type[Schema]:
+        """Which of the kinds the content is."""
+        raise NotImplementedError
+
+    def dump(self, obj: Any, **kwargs: Any) -> Any:
+        """The content, dumped as what it is."""
+        return self.made[self.kind_of(obj)].dump(obj, **kwargs)
 
 
 class Text(fields.String):

@@ -18,10 +18,14 @@ from events.people.store import People
 from events.reminders.api import RemindersApi
 from events.rsvps.api import RsvpsApi
 from events.rsvps.store import Rsvps
+from events.series.api import SeriesApi
+from events.series.store import AllSeries
 from events.settings import EventsSettings
 
 
-class Events(EventsApi, RsvpsApi, CheckInsApi, IcebreakersApi, CalendarsApi, RemindersApi, GroupsApi, PeopleApi):
+class Events(
+    EventsApi, SeriesApi, RsvpsApi, CheckInsApi, IcebreakersApi, CalendarsApi, RemindersApi, GroupsApi, PeopleApi
+):
     """Events, who comes to them, who waits for a seat, and who came."""
 
     name = "events"
@@ -30,6 +34,7 @@ class Events(EventsApi, RsvpsApi, CheckInsApi, IcebreakersApi, CalendarsApi, Rem
         memberships=Memberships,
         people=People,
         events=EventsStore,
+        series=AllSeries,
         rsvps=Rsvps,
         check_ins=CheckIns,
         calendars=Calendars,

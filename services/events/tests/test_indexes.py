@@ -13,7 +13,9 @@ from events.events import model
 from events.events.model import GOING, MAYBE, NOT_GOING, WAITLISTED, Host
 from events.events.store import Wanted
 from events.groups.model import Group
-from events.rsvps.model import Book
+from events.rsvps.model import Book, Rsvp
+from events.series import model as series_model
+from events.series.model import Series
 from events.service import Events
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
@@ -70,8 +72,13 @@ def fill(store: OpenStore) -> None:
             store.memberships.note(f"grp_{group}", person["id"], 1, "active" if number % 2 else "left", "member")
         store.calendars.renew(person["id"], f"digest of {person['id']}", NOW)
         store.check_ins.add(CheckIn("evt_1", person["id"], NOW))
+    for number in range(PEOPLE):
+        first = schedule(number)
+        group = Group(first.group_id, "group", "Group", "public", [], False, 1)
+        store.series.add(series_model.found(group, first, "FREQ=DAILY", NOW))
     for number in range(EVENTS):
         event = schedule(number)
+        event.series, event.occurrence = f"ser_{number % PEOPLE}", event.starts_at_local
         store.events.add(event)
         book = Book(event)
         for person in range(PEOPLE if number == 0 else 3):
@@ -105,6 +112,20 @@ def wanted(**different: Any) -> Wanted:
 
 def first(store: OpenStore) -> model.Event:
     return store.events.listed(Wanted(NOW))[0]
+
+
+def of_group(store: OpenStore) -> list[Series]:
+    return list(store.series.growing_of_group("grp_1"))
+
+
+def asked_again(store: OpenStore) -> model.Event:
+    event = first(store)
+    event.asked_from = 2
+    return event
+
+
+def nobodys() -> Rsvp:
+    return Rsvp("evt_none", "psn_none", "none", "None", GOING, 0, 1, NOW, 1)
 
 
 BOTH = {"interests": ["kittens", "bacon"], "near": (38.9, -77.0), "kind": "in_person"}
@@ -154,9 +175,25 @@ QUERIES = {
     "events.hosted_by": lambda s: s.events.hosted_by("psn_1"),
     "events.scheduled_by": lambda s: s.events.scheduled_by("psn_1"),
     "events.due": lambda s: s.events.due(NOW + timedelta(days=90), 100),
+    "events.take_turns_of_series": lambda s: s.events.take_turns_of_series("ser_1", NOW),
+    "events.cut_series": lambda s: s.events.cut_series("ser_1", first(s), "ser_2"),
+    "events.by_other_rules": lambda s: s.events.by_other_rules("2999z", NOW, 100),
+    "events.of_group in a series": lambda s: s.events.of_group(
+        wanted(group="grp_1", series="ser_1"), all_of_them=False
+    ),
+    "series.find": lambda s: s.series.find("ser_1"),
+    "series.of_ids": lambda s: s.series.of_ids(["ser_1"]),
+    "series.take_turn": lambda s: s.series.take_turn("ser_1"),
+    "series.save": lambda s: s.series.save(of_group(s)[0]),
+    "series.save_all": lambda s: s.series.save_all(of_group(s)),
+    "series.due": lambda s: s.series.due(NOW + timedelta(days=900), 100),
+    "series.growing_of_group": of_group,
+    "series.forget": lambda s: s.series.forget("psn_nobody"),
     "events.forget": lambda s: s.events.forget("psn_nobody"),
     "rsvps.book": lambda s: s.rsvps.book(first(s), ["psn_1", "psn_2"]),
     "rsvps.save": lambda s: s.rsvps.save(touched(s)),
+    "rsvps.void": lambda s: s.rsvps.void([asked_again(s)], 10),
+    "rsvps.remove": lambda s: s.rsvps.remove([nobodys()]),
     "rsvps.find": lambda s: s.rsvps.find(first(s).id, "psn_3"),
     "rsvps.of_person": lambda s: s.rsvps.of_person("psn_3", ["evt_1", "evt_2"]),
     "rsvps.events_of": lambda s: s.rsvps.events_of("psn_1", [GOING, WAITLISTED, MAYBE, NOT_GOING]),
@@ -201,6 +238,9 @@ def test_every_method_that_asks_the_database_is_explained(opened: OpenStore) -> 
     explained = {name.partition(" ")[0] for name in QUERIES}
     made_of_others = {
         "events.add",
+        "events.add_all",
+        "events.save_all",
+        "series.add",
         "check_ins.add",
         "events.save_seats",
         "memberships.note",

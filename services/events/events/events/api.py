@@ -8,9 +8,11 @@ from typing import Any
 from chassis.endpoints import ANYONE, SIGNED_IN, Answer, Call, endpoint
 from chassis.problems import AuthenticationRequired, Invalid
 from chassis.schemas import Page
+from chassis.timers import Tick, every
 from events.events import model
 from events.events.model import AlreadyCancelled, EventOver, Host
 from events.events.schemas import (
+    ApplyQuery,
     Cancellation,
     Event,
     EventCancelled,
@@ -22,8 +24,12 @@ from events.events.schemas import (
     NewEvent,
 )
 from events.events.store import Wanted, place
+from events.events.zones import rules_version
 from events.groups.model import STRANGER, Group, GroupArchived, Membership, lead_group, see_group
-from events.rsvps.api import find_soon, keep, views, who_sees_it
+from events.rsvps.api import ask_again, fill, find_soon, views, who_sees_it
+from events.series import api as series
+from events.series.model import THIS
+from events.series.schemas import EventOrSeries
 
 
 class EventsApi:
@@ -35,14 +41,18 @@ class EventsApi:
         "POST",
         "/v1/groups/{group}/events",
         body=NewEvent,
-        returns=Event,
+        returns=EventOrSeries,
         status=201,
         access=SIGNED_IN,
         idempotent=True,
         problems=(GroupArchived,),
     )
     def schedule_event(self, call: Call, group: str, body: dict[str, Any]) -> Answer:
-        """Schedule an event of a group; for its organizers and moderators."""
+        """Schedule an event of a group, or with a `recurrence` a series; for its organizers and moderators.
+
+        The events of a series are events like any other: answered, changed and cancelled one by one, or several at once
+        (`apply`).
+        """
         person, handles = call.caller, body.get("hosts", [])
         call.soon(lambda: self._leads(group, person.id) and self._all_members(group, handles))
         with self.store.transaction(call, turn=group) as tx:
@@ -51,21 +61,31 @@ class EventsApi:
             found = lead_group(found, membership)
             hosts = _hosts(tx, found.id, handles) or [Host(person.id, person.handle, membership.sequence)]
             # Held, so that a change of the group meanwhile does not miss this event.
-            event = model.schedule(tx.groups.hold(found.id), person.id, _wanted(body), hosts, call.now)
-            tx.events.add(event)
-            tx.publish(EventScheduled(told(event, call, person.reference()), **_envelope(event)))
-        return Answer(model.as_seen(event, call.now, person.id), location=f"/v1/events/{event.id}")
+            found = tx.groups.hold(found.id)
+            event = model.schedule(found, person.id, _wanted(body), hosts, call.now)
+            text = body.get("recurrence")
+            if text is not None:
+                made, occurrences = series.schedule(tx, found, event, text, call, person.reference())
+            else:
+                tx.events.add(event)
+                tx.publish(EventScheduled.of(event, call, person.reference()))
+        if text is None:
+            return Answer(model.as_seen(event, call.now, person.id), location=f"/v1/events/{event.id}")
+        shown = [model.as_seen(one, call.now, person.id) for one in occurrences[: series.SHOWN]]
+        return Answer(series.as_seen(made, found, shown), location=f"/v1/series/{made.id}")
 
     @endpoint("GET", "/v1/events", query=EventsQuery, returns=EventPage, access=ANYONE)
     def list_events(self, call: Call, query: dict[str, Any]) -> Page:
         """Find events, in order of start.
 
         Those that everybody may find: public ones of public groups; and those of the caller's own groups. With `group`,
-        all of it that the caller may see; cancelled ones too, so that nobody misses that they are.
+        or `series`, all of it that the caller may see; cancelled ones too, so that nobody misses that they are.
         """
         wanted = _wanted_of(query, call)
         if query.get("mine"):
             found = self._mine(call, query, wanted)
+        elif "series" in query:
+            found = self._of_series(call, query, wanted)
         elif "group" in query:
             found = self._of_group(call, query["group"], wanted)
         else:
@@ -86,15 +106,21 @@ class EventsApi:
         "PATCH",
         "/v1/events/{event}",
         body=EventChange,
+        query=ApplyQuery,
         returns=Event,
         access=SIGNED_IN,
         problems=(AlreadyCancelled, EventOver, GroupArchived),
     )
-    def change_event(self, call: Call, event: str, body: dict[str, Any]) -> dict[str, Any]:
+    def change_event(self, call: Call, event: str, query: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
         """Change an event; for organizers and moderators of its group, and its hosts.
 
         A JSON merge patch (RFC 7396). Raising the capacity promotes as many from the waitlist as fit; lowering it
         removes nobody.
+
+        In a series, `apply=all` changes all events that are to come and `following` this one and those after it, which
+        are a series of their own then. Another `starts_at` moves all of them by as much on the wall clock. Answers stay
+        with events whose start did not change; of those that move they are taken back, and asked for again. What was
+        changed of one event alone stays, unless the change says something else.
         """
         person = call.caller
         await_right(self.store, call, event)
@@ -102,14 +128,11 @@ class EventsApi:
             found = taken(tx, event, person.id)
             call.expect_version(found.version)
             hosts = _hosts(tx, found.group_id, body["hosts"]) if "hosts" in body else None
-            changed = model.change(found, _wanted(body), hosts, call.now)
-            if changed:
-                tell_changed(tx, found, changed, call, person.reference())
-                book = tx.rsvps.book(found)
-                if found.starts_at > call.now:
-                    book.fill(call.now)
-                keep(tx, book)
-            else:
+            wanted, apply = _wanted(body), query["apply"]
+            if found.series is not None and apply != THIS:
+                wanted |= {name: body[name] for name in ("recurrence",) if name in body}
+                found = series.change(tx, found, apply, wanted, hosts, call, person.reference())
+            elif not change(tx, found, wanted, hosts, body.get("recurrence"), call):
                 tx.rollback()
         return views(self.store, call, [found])[0]
 
@@ -117,19 +140,45 @@ class EventsApi:
         "POST",
         "/v1/events/{event}/cancellation",
         body=Cancellation,
+        query=ApplyQuery,
         returns=Event,
         access=SIGNED_IN,
         idempotent=True,
         problems=(AlreadyCancelled, EventOver),
     )
-    def cancel_event(self, call: Call, event: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Cancel an event; for organizers and moderators of its group, and its hosts. It stays readable."""
+    def cancel_event(self, call: Call, event: str, query: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+        """Cancel an event; for organizers and moderators of its group, and its hosts. It stays readable.
+
+        In a series `apply=following` ends the series before it, and `all` cancels all that are to come.
+        """
         person = call.caller
         await_right(self.store, call, event)
         with self.store.transaction(call) as tx:
             found = taken(tx, event, person.id)
-            cancel(tx, found, body.get("reason") or None, call, person.reference())
+            reason, apply = body.get("reason") or None, query["apply"]
+            if found.series is not None and apply != THIS:
+                found = series.cancel(tx, found, apply, reason, call, person.reference())
+            else:
+                cancel(tx, found, reason, call, person.reference())
         return views(self.store, call, [found])[0]
+
+    @every(3600)
+    def follow_the_clocks(self, tick: Tick) -> None:
+        """Have coming events follow the wall clock where a newer time zone database has other rules for their zones."""
+        while older := self.store.events.by_other_rules(rules_version(), tick.now, 500):
+            for event in older:
+                self._follow_the_clock(event, tick)
+
+    def _follow_the_clock(self, event: str, tick: Tick) -> None:
+        with self.store.transaction(tick) as tx:
+            found = tx.events.take_turn(event)
+            if found is None or found.rules >= rules_version():
+                tx.rollback()
+                return
+            changed = model.follow_the_clock(found, tick.now)
+            tx.events.save(found)
+            if changed and not found.cancelled:
+                tx.publish(EventChanged.of(found, changed, tick, None))
 
     # -- who may
 
@@ -153,6 +202,15 @@ class EventsApi:
         listed: list[model.Event] = self.store.events.of_group(wanted, all_of_them=membership.active)
         return listed
 
+    def _of_series(self, call: Call, query: dict[str, Any], wanted: Wanted) -> list[model.Event]:
+        found, sees_all = series.find_series(self.store, call, query["series"])
+        if "group" in query:
+            group = self.store.groups.find(query["group"])
+            wanted.group = group.id if group else ""
+        wanted.group = wanted.group or found.group_id
+        listed: list[model.Event] = self.store.events.of_group(wanted, all_of_them=sees_all)
+        return listed
+
     def _mine(self, call: Call, query: dict[str, Any], wanted: Wanted) -> list[model.Event]:
         if call.person is None:
             raise AuthenticationRequired("Sign in to see what is yours.")
@@ -165,27 +223,37 @@ class EventsApi:
         return mine
 
 
-def told(event: model.Event, cause: Any, by: dict[str, str] | None) -> dict[str, Any]:
-    """What messages tell of an event, and who did it."""
-    return {
-        "event": model.as_told(event, cause.now),
-        "group": model.group_of(event),
-        "interests": event.interests,
-        "by": by,
-    }
+def change(
+    tx: Any, event: model.Event, wanted: dict[str, Any], hosts: Sequence[Host] | None, text: str | None, call: Call
+) -> list[str]:
+    """Change one event within a unit of work, and tell of it; `text` is the rule by which it is to repeat from now on.
 
-
-def tell_changed(tx: Any, event: model.Event, changed: list[str], cause: Any, by: dict[str, str] | None) -> None:
-    """Keep a changed event within a unit of work, and tell what is different; `changed` names the fields."""
+    Returns the names of what is different. Raises Invalid, AlreadyCancelled, EventOver.
+    """
+    if text is not None and event.series is not None:
+        raise Invalid.at("/recurrence", "It is the whole series': say apply=following or apply=all.")
+    by, start = call.caller.reference(), event.starts_at
+    changed = model.change(event, wanted, hosts, call.now)
+    if text is not None:
+        series.repeat(tx, event, text, call, by)
+        if not changed:
+            event.revise(call.now)
+        changed = [*changed, "recurrence"]
+    if not changed:
+        return changed
+    tx.publish(EventChanged.of(event, changed, call, by))
+    if event.series is not None and event.starts_at != start:
+        ask_again(tx, [event], call.now)
     tx.events.save(event)
-    tx.publish(EventChanged({**told(event, cause, by), "changed": changed}, **_envelope(event)))
+    fill(tx, event, call.now)
+    return changed
 
 
 def cancel(tx: Any, event: model.Event, reason: str | None, cause: Any, by: dict[str, str] | None) -> None:
     """Cancel an event within a unit of work, and tell of it. Raises AlreadyCancelled, EventOver."""
     model.cancel(event, reason, cause.now)
     tx.events.save(event)
-    tx.publish(EventCancelled({**told(event, cause, by), "reason": reason}, **_envelope(event)))
+    tx.publish(EventCancelled.of(event, cause, by))
 
 
 def group_soon(store: Any, call: Call, group: str) -> tuple[Group, Membership]:
@@ -224,10 +292,6 @@ def taken(tx: Any, event: str, person: str) -> model.Event:
     return model.run(found, membership, person)
 
 
-def _envelope(event: model.Event) -> dict[str, Any]:
-    return {"subject": event.id, "sequence": event.version, "audience": event.audience}
-
-
 def _wanted(body: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name in model.CHANGEABLE}
 
@@ -242,6 +306,7 @@ def _wanted_of(query: dict[str, Any], call: Call) -> Wanted:
         near=query.get("near"),
         within_km=query["within_km"],
         kind=query.get("kind"),
+        series=query.get("series"),
     )
 
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from chassis.ids import new_id
 from chassis.problems import Conflict, Invalid, NotAllowed, NotFound
+from events.events.zones import rules_version
 from events.groups.model import Group, GroupArchived, Membership
 from events.reminders.model import due_at, upcoming
 
@@ -118,6 +119,16 @@ class Event:
     waitlist_length: int = 0
     largest_waiting: int = MOST_SEATS
     """No party that waits takes more seats. Not exact when larger ones left: it only says where to look for them."""
+    series: str | None = None
+    """The id of the series that it is of."""
+    occurrence: datetime | None = None
+    """The time that the series gives it, on the wall clock: its RECURRENCE-ID (RFC 5545, section 3.8.4.4)."""
+    number: int = 0
+    """Which of the times of the series that is, from 0."""
+    asked_from: int = 0
+    """The version from which answers count; it was moved then, so who answered before is asked again."""
+    rules: str = ""
+    """The version of the time zone database by which its moments were worked out."""
     notes: list[str] = field(default_factory=list)
     """What the person who just gave its times should know. Not kept."""
 
@@ -202,7 +213,23 @@ def run(event: Event | None, membership: Membership, person: str) -> Event:
 
 
 def schedule(group: Group, by: str, wanted: dict[str, Any], hosts: Sequence[Host], now: datetime) -> Event:
-    """A new event of `group`, from the fields of CHANGEABLE that are given. Raises Invalid.
+    """A new event of `group`, from the fields of CHANGEABLE that are given, as `draft` makes it, and in the future.
+
+    Raises Invalid.
+    """
+    event = draft(group, by, wanted, hosts, now)
+    errors = []
+    if event.starts_at <= now:
+        errors.append(_error("/starts_at", "It must be in the future."))
+    if event.rsvp_closes_at is not None and event.rsvp_closes_at <= now:
+        errors.append(_error("/rsvp_closes_at", "It must be in the future."))
+    if errors:
+        raise Invalid(errors=errors)
+    return event
+
+
+def draft(group: Group, by: str | None, wanted: dict[str, Any], hosts: Sequence[Host], now: datetime) -> Event:
+    """A new event of `group`, whenever it is, from the fields of CHANGEABLE that are given. Raises Invalid.
 
     `starts_at` and `ends_at` are local; `rsvp_closes_at` is local, or a moment if it has a zone. Without a visibility
     the event is as open as its group. What was assumed about an ambiguous time is in `notes`.
@@ -220,13 +247,7 @@ def schedule(group: Group, by: str, wanted: dict[str, Any], hosts: Sequence[Host
         created_by=by,
     )
     _set(event, {**LEFT_OUT, "visibility": None, **wanted}, hosts)
-    errors = _settle_times(event)
-    if not errors:
-        errors = _check_times(event)
-        if event.starts_at <= now:
-            errors.append(_error("/starts_at", "It must be in the future."))
-        if event.rsvp_closes_at is not None and event.rsvp_closes_at <= now:
-            errors.append(_error("/rsvp_closes_at", "It must be in the future."))
+    errors = _settle_times(event) or _check_times(event)
     if errors:
         raise Invalid(errors=errors)
     event.reminder = upcoming(event.starts_at, now)
@@ -278,6 +299,29 @@ def unhost(event: Event, person: str, sequence: int, now: datetime) -> bool:
     return True
 
 
+def follow_the_clock(event: Event, now: datetime) -> list[str]:
+    """Work out the moments of an event anew, where a zone has other rules now; returns the names of what is different.
+
+    The wall clock's times stay, but where there is no such time any more. So do the moments in a zone that is no more.
+    """
+    if event.time_zone not in time_zones():
+        event.rules = rules_version()
+        return []
+    before, start, zone = _said(event), event.starts_at, ZoneInfo(event.time_zone)
+    for name in ("starts_at_local", "ends_at_local", "rsvp_closes_at_local"):
+        local = getattr(event, name)
+        setattr(event, name, None if local is None else placed(local, zone))
+    _settle_times(event)
+    event.notes = []
+    if event.starts_at != start:
+        event.reminder = upcoming(event.starts_at, now)
+    after = _said(event)
+    changed = [name for name in CHANGEABLE if before[name] != after[name]]
+    if changed:
+        event.revise(now)
+    return changed
+
+
 def cancel(event: Event, reason: str | None, now: datetime) -> None:
     """Cancel an event. Raises AlreadyCancelled, EventOver."""
     if event.cancelled:
@@ -306,7 +350,7 @@ def as_told(event: Event, now: datetime) -> dict[str, Any]:
     return {
         "id": event.id,
         "group": group_of(event),
-        "series": None,
+        "series": event.series,
         "title": event.title,
         "description": event.description,
         "kind": event.kind,
@@ -379,9 +423,18 @@ def resolve(local: datetime, zone: ZoneInfo) -> Resolved:
     return Resolved(None, next=late.replace(microsecond=0).astimezone(zone).replace(tzinfo=None, fold=0))
 
 
+def placed(local: datetime, zone: ZoneInfo) -> datetime:
+    """The wall-clock time that exists for one that a rule gives: the same, or where clocks skip it, as much later.
+
+    RFC 5545, sections 3.3.10 and 3.3.5. Raises OverflowError for years that UTC does not have.
+    """
+    moment = local.replace(tzinfo=zone).astimezone(UTC)
+    return moment.astimezone(zone).replace(tzinfo=None, fold=0)
+
+
 def _settle_times(event: Event) -> list[dict[str, str]]:
     """Work out the moments from the wall clock's times; returns what is wrong with them."""
-    event.notes = []
+    event.notes, event.rules = [], rules_version()
     if event.time_zone not in time_zones():
         return [_error("/time_zone", "Not an IANA time zone such as Europe/Berlin.")]
     zone, errors = ZoneInfo(event.time_zone), []

@@ -9,9 +9,10 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from chassis.messages import Message
-from chassis.schemas import Cursor, Integer, ListQuery, Number, QueryFlag, Schema, Text, Time, page_of, rfc3339
+from chassis.schemas import Cursor, Integer, ListQuery, Number, Query, QueryFlag, Schema, Text, Time, page_of, rfc3339
 from chassis.vocabulary import GroupRef, Interest, Location, Near, PersonRef
-from events.events.model import written
+from events.events.model import Event as EventKept
+from events.events.model import as_told, group_of, written
 
 KINDS = ("in_person", "virtual", "hybrid")
 VISIBILITIES = ("group", "public")
@@ -59,10 +60,6 @@ class ClosingTime(fields.String):
             except ValidationError:
                 continue
         raise self.make_error("closing")
-
-
-def _refuse_series(rule: str) -> None:
-    raise ValidationError("Series are not available yet: schedule each event by itself, without recurrence.")
 
 
 def _https() -> validate.URL:
@@ -123,8 +120,16 @@ class NewEvent(Schema):
             " offset. When left out, until the start."
         },
     )
-    recurrence = fields.String(
-        allow_none=True, validate=_refuse_series, metadata={"description": "Not available yet: only null is accepted."}
+    recurrence = Text(
+        0,
+        500,
+        allow_none=True,
+        metadata={
+            "description": "The rule by which it repeats (RFC 5545, section 3.3.10), e.g. `FREQ=WEEKLY;BYDAY=TU`: `FREQ`"
+            " `DAILY` to `YEARLY`, `INTERVAL`, `BYMONTH`, `BYMONTHDAY`, `BYDAY`, `BYSETPOS`, `WKST`, and `COUNT` or"
+            " `UNTIL`, which may be left out. Makes a series, whose first event is at the first time of the rule that is"
+            " not before `starts_at`. Null or left out: a single event."
+        },
     )
 
 
@@ -159,7 +164,27 @@ class EventChange(Schema):
     visibility = fields.String(validate=validate.OneOf(VISIBILITIES), allow_none=True)
     hosts = fields.List(Text(1, 30), validate=validate.Length(1, MOST_HOSTS))
     rsvp_closes_at = ClosingTime(allow_none=True)
-    recurrence = fields.String(allow_none=True, validate=_refuse_series)
+    recurrence = Text(
+        0,
+        500,
+        metadata={
+            "description": "Another rule for the series, with `apply` `following` or `all`: what takes place at times that"
+            " it has too stays, the rest moves to its other times. Of a single event it makes a series."
+        },
+    )
+
+
+class ApplyQuery(Query):
+    """Which occurrences of a series are meant."""
+
+    apply = fields.String(
+        load_default="this",
+        validate=validate.OneOf(("this", "following", "all")),
+        metadata={
+            "description": "In a series: `this` event alone, also those `following` it, or `all` that are to come. A"
+            " single event is always just itself."
+        },
+    )
 
 
 class Cancellation(Schema):
@@ -236,6 +261,7 @@ class EventsQuery(ListQuery):
     )
     to = Time(metadata={"description": "Events that begin before this time."})
     kind = fields.String(validate=validate.OneOf(KINDS))
+    series = fields.String(metadata={"description": "Id of a series: its events; cancelled ones too."})
     mine = QueryFlag(metadata={"description": "Events that the caller hosts, or answered other than `not_going`."})
     cursor = Cursor(int, str, validate=within_time, metadata={"description": "The `next` of the page before."})
 
@@ -251,6 +277,19 @@ class EventData(Schema):
     interests = fields.List(fields.String(), required=True)
     by = fields.Nested(
         PersonRef, required=True, allow_none=True, metadata={"description": "Who did it; null where the platform did."}
+    )
+    recurrence = fields.String(
+        metadata={"description": "Where it is the first of a new series: the rule by which it repeats (RFC 5545)."}
+    )
+    tells_of = fields.List(
+        fields.String(),
+        metadata={
+            "description": "Where the same was done to several events of a series at once: their ids, this one's too."
+            " Each has a message of its own; who tells people tells them once, by this one."
+        },
+    )
+    told_with = fields.String(
+        metadata={"description": "The event whose message tells people of this one too: see `tells_of`."}
     )
 
 
@@ -301,6 +340,11 @@ class EventScheduled(Message):
     data = EventData
     example = _EXAMPLE
 
+    @classmethod
+    def of(cls, event: EventKept, cause: Any, by: dict[str, str] | None, **more: Any) -> EventScheduled:
+        """That the event was scheduled, and by whom."""
+        return cls({**_told(event, cause, by), **more}, **_envelope(event))
+
 
 class EventChanged(Message):
     """An event is different now: `changed` names the fields."""
@@ -309,6 +353,13 @@ class EventChanged(Message):
     data = EventChangedData
     example = {**_EXAMPLE, "event": {**_EVENT, "capacity": 12, "version": 7}, "changed": ["capacity"]}
 
+    @classmethod
+    def of(
+        cls, event: EventKept, changed: list[str], cause: Any, by: dict[str, str] | None, **more: Any
+    ) -> EventChanged:
+        """That fields of the event with these names were changed, and by whom."""
+        return cls({**_told(event, cause, by), "changed": changed, **more}, **_envelope(event))
+
 
 class EventCancelled(Message):
     """An event does not take place."""
@@ -316,3 +367,16 @@ class EventCancelled(Message):
     type = "events.event.cancelled.v1"
     data = EventCancelledData
     example = {**_EXAMPLE, "event": {**_EVENT, "status": "cancelled", "version": 8}, "reason": "The café is closed."}
+
+    @classmethod
+    def of(cls, event: EventKept, cause: Any, by: dict[str, str] | None, **more: Any) -> EventCancelled:
+        """That the event was cancelled, and by whom."""
+        return cls({**_told(event, cause, by), "reason": event.reason, **more}, **_envelope(event))
+
+
+def _told(event: EventKept, cause: Any, by: dict[str, str] | None) -> dict[str, Any]:
+    return {"event": as_told(event, cause.now), "group": group_of(event), "interests": event.interests, "by": by}
+
+
+def _envelope(event: EventKept) -> dict[str, Any]:
+    return {"subject": event.id, "sequence": event.version, "audience": event.audience}

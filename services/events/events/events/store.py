@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pymongo import ASCENDING, GEOSPHERE, IndexModel
+from pymongo import ASCENDING, GEOSPHERE, IndexModel, UpdateOne
 
 from chassis.store import Repository
 from events.events.model import Event, Host
@@ -17,7 +17,7 @@ EARTH_RADIUS_KM = 6_378.1
 SCHEMA = 1
 
 _KEPT = {one.name for one in fields(Event)} - {"id", "notes"}
-_LOCAL = ("starts_at_local", "ends_at_local", "rsvp_closes_at_local")
+_LOCAL = ("starts_at_local", "ends_at_local", "rsvp_closes_at_local", "occurrence")
 _ORDER = [("starts_at", ASCENDING), ("_id", ASCENDING)]
 
 
@@ -34,6 +34,7 @@ class Wanted:
     within_km: float = 50.0
     kind: str | None = None
     group: str | None = None
+    series: str | None = None
 
 
 class Events(Repository):
@@ -48,6 +49,8 @@ class Events(Repository):
         IndexModel([("hosts.id", ASCENDING), *_ORDER]),
         IndexModel([("created_by", ASCENDING)]),
         IndexModel([("due_at", ASCENDING)]),
+        IndexModel([("series", ASCENDING), *_ORDER]),
+        IndexModel([("rules", ASCENDING), ("starts_at", ASCENDING)]),
     ]
 
     def find(self, event: str) -> Event | None:
@@ -68,13 +71,36 @@ class Events(Repository):
         self.documents.update_many(coming, {"$inc": {"turns": 1}}, session=self.session)
         return [_known(document) for document in self.documents.find(coming, session=self.session).sort(_ORDER)]
 
+    def take_turns_of_series(self, series: str, now: datetime) -> list[Event]:
+        """All events of a series that have not begun, cancelled ones too, as `take_turn` gives them."""
+        coming = {"series": series, "starts_at": {"$gt": now}}
+        self.documents.update_many(coming, {"$inc": {"turns": 1}}, session=self.session)
+        return [_known(document) for document in self.documents.find(coming, session=self.session).sort(_ORDER)]
+
+    def cut_series(self, series: str, at: Event, rest: str) -> None:
+        """Have the events of a series from one of its times on be of another series, which begins there."""
+        later = {"series": series, "occurrence": {"$gte": _text(at.occurrence)}}
+        other = {"$set": {"series": rest}, "$inc": {"number": -at.number, "version": 1}}
+        self.documents.update_many(later, other, session=self.session)
+
     def add(self, event: Event) -> None:
         """Keep a new event."""
-        self.documents.insert_one({"_id": event.id, **_document(event)}, session=self.session)
+        self.add_all([event])
+
+    def add_all(self, events: Sequence[Event]) -> None:
+        """Keep new events."""
+        if events:
+            self.documents.insert_many([{"_id": one.id, **_document(one)} for one in events], session=self.session)
 
     def save(self, event: Event) -> None:
         """Keep a changed event."""
-        self.documents.update_one({"_id": event.id}, {"$set": _document(event)}, session=self.session)
+        self.save_all([event])
+
+    def save_all(self, events: Sequence[Event]) -> None:
+        """Keep changed events."""
+        if events:
+            writes = [UpdateOne({"_id": one.id}, {"$set": _document(one)}) for one in events]
+            self.documents.bulk_write(writes, ordered=False, session=self.session)
 
     def save_seats(self, event: Event) -> None:
         """Keep an event of which only the seats have changed."""
@@ -160,6 +186,13 @@ class Events(Repository):
         found = self.documents.find(which, {"_id": 1}, session=self.session).sort("due_at").limit(most)
         return [document["_id"] for document in found]
 
+    def by_other_rules(self, rules: str, now: datetime, most: int) -> list[str]:
+        """The ids of at most so many coming events whose moments were worked out by an older time zone database."""
+        older = {"rules": {"$not": {"$gte": rules}}, "starts_at": {"$gt": now}}
+        return [
+            document["_id"] for document in self.documents.find(older, {"_id": 1}, session=self.session).limit(most)
+        ]
+
     def forget(self, person: str) -> None:
         """Have no event name a person."""
         hosted = {"$pull": {"hosts": {"id": person}}, "$inc": {"version": 1}}
@@ -195,6 +228,8 @@ def _filter(wanted: Wanted) -> dict[str, Any]:
         which["kind"] = wanted.kind
     if wanted.group is not None:
         which["group_id"] = wanted.group
+    if wanted.series is not None:
+        which["series"] = wanted.series
     return which
 
 
@@ -205,7 +240,7 @@ def _seen_by(groups: Iterable[str]) -> list[dict[str, Any]]:
 def _document(event: Event) -> dict[str, Any]:
     document = {name: getattr(event, name) for name in _KEPT}
     for name in _LOCAL:
-        document[name] = None if document[name] is None else document[name].isoformat()
+        document[name] = _text(document[name])
     document["hosts"] = [asdict(host) for host in event.hosts]
     location = (event.venue or {}).get("location")
     point = location and {"type": "Point", "coordinates": [location["lon"], location["lat"]]}
@@ -220,9 +255,13 @@ def _known(document: dict[str, Any]) -> Event:
     # What an older release did not keep is as it is when nothing was said.
     kept = {name: document[name] for name in _KEPT if name in document}
     for name in _LOCAL:
-        kept[name] = None if kept[name] is None else datetime.fromisoformat(kept[name])
+        kept[name] = None if kept.get(name) is None else datetime.fromisoformat(kept[name])
     kept["hosts"] = [Host(**host) for host in kept["hosts"]]
     return Event(id=document["_id"], **kept)
+
+
+def _text(local: datetime | None) -> str | None:
+    return None if local is None else local.isoformat()
 
 
 def _milliseconds(moment: datetime) -> int:

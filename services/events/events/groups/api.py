@@ -10,6 +10,7 @@ from events.events import model
 from events.events.api import cancel, tell_changed
 from events.groups.schemas import ArchivedData, GroupData, MemberData
 from events.rsvps.api import keep
+from events.series.api import end_all
 
 
 class GroupsApi:
@@ -73,11 +74,12 @@ class GroupsApi:
 
     @subscribe("groups.group.archived.v1", data=ArchivedData)
     def cancel_events(self, message: Received) -> None:
-        """Cancel the coming events of an archived group, and take all of its events out of the open search."""
+        """Cancel the coming events of an archived group, end its series, and take all of its events out of the open search."""
         group = message.data["group"]["id"]
         with self.store.transaction(message) as tx:
             tx.groups.archive(group)
             tx.groups.hold(group)
+            end_all(tx, group, message)
             tx.events.archive_group(group)
             for event in tx.events.take_turns(group, message.now):
                 cancel(tx, event, "The group was archived.", message, None)

@@ -76,6 +76,7 @@ class PeopleApi:
             tx.check_ins.forget(person)
             tx.calendars.forget(person)
             tx.events.forget(person)
+            tx.series.forget(person)
             tx.memberships.forget(person)
 
     def _note(self, message: Received) -> None:

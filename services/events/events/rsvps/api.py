@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import count
 from typing import Any
 
@@ -15,7 +16,7 @@ from chassis.problems import AuthenticationRequired, NotAllowed, NotFound, Probl
 from chassis.schemas import Page
 from chassis.subscriptions import subscribe
 from chassis.together import Together
-from events.events.model import WAITLISTED, AlreadyCancelled, Event, as_seen, group_of, reference, see
+from events.events.model import NOT_GOING, WAITLISTED, AlreadyCancelled, Event, as_seen, group_of, reference, see
 from events.events.store import Wanted, place
 from events.groups.model import STRANGER, Membership
 from events.rsvps.model import Book, Fact, NotEnoughSeats, Rsvp, RsvpClosed, admit
@@ -31,6 +32,9 @@ from events.rsvps.schemas import (
     RsvpPromoted,
     RsvpsQuery,
 )
+
+MOST_ASKED = 2_000
+"""How many answers one unit of work takes back at most, where events were moved."""
 
 Enough = Callable[[Event, Membership], bool]
 
@@ -126,6 +130,23 @@ class RsvpsApi:
             if not book.unfinished:
                 return
 
+    @subscribe("events.event.changed.v1", data=ChangedData)
+    def ask_the_rest(self, message: Received) -> None:
+        """Take back the answers to an event that was moved, where they are more than one unit of work takes back."""
+        if "starts_at" not in message.data["changed"]:
+            return
+        for number in count():
+            event = self.store.events.find(message.subject)
+            if event is None or not event.asked_from or not self.store.rsvps.void([event], 1):
+                return
+            try:
+                with self.store.transaction(replace(message, consumer=f"{message.consumer}/{number}")) as tx:
+                    event = tx.events.take_turn(event.id)
+                    _take_back(tx, [event])
+                    tx.events.save_seats(event)
+            except AlreadyDone:
+                continue
+
 
 # -- deciding
 
@@ -188,6 +209,41 @@ def keep(tx: Any, book: Book, traces: Mapping[int, str | None] | None = None) ->
         message = _told(book.event, fact, names.get(fact.rsvp.person) or _as_answered(fact.rsvp))
         message.traceparent = (traces or {}).get(fact.sequence)
         tx.publish(message)
+
+
+def fill(tx: Any, event: Event, now: datetime) -> None:
+    """Give seats that came free to those who wait, within a unit of work that took the event's turn."""
+    if event.waitlist_length and event.starts_at > now:
+        book = tx.rsvps.book(event)
+        book.fill(now)
+        keep(tx, book)
+
+
+def ask_again(tx: Any, events: Sequence[Event], now: datetime) -> None:
+    """Take back all answers to events that were moved, within a unit of work that keeps the events afterwards.
+
+    From now on only new answers count. At most MOST_ASKED are told of here, the rest by message (see `ask_the_rest`).
+    """
+    for event in events:
+        event.asked_from, event.seats_taken, event.waitlist_length = event.version, 0, 0
+    _take_back(tx, events)
+
+
+def _take_back(tx: Any, events: Sequence[Event]) -> bool:
+    """Forget answers that do not count any more, and tell of them; whether there may be more."""
+    void = tx.rsvps.void(events, MOST_ASKED)
+    names = tx.people.named({rsvp.person for rsvp in void})
+    by_id = {event.id: event for event in events}
+    for rsvp in void:
+        if rsvp.status == NOT_GOING:
+            continue
+        event = by_id[rsvp.event]
+        gone = Fact(replace(rsvp, status=NOT_GOING, guests=0), rsvp.status, False, event.next_version())
+        message = _told(event, gone, names.get(rsvp.person) or _as_answered(rsvp))
+        message.content["asked_again"] = True
+        tx.publish(message)
+    tx.rsvps.remove(void)
+    return len(void) == MOST_ASKED
 
 
 def _told(event: Event, fact: Fact, person: dict[str, str]) -> Message:

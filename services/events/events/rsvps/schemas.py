@@ -105,6 +105,9 @@ class RsvpChangedData(Schema):
     status = fields.String(required=True, validate=validate.OneOf(STATUSES))
     was = fields.String(required=True, allow_none=True, validate=validate.OneOf(STATUSES))
     guests = fields.Integer(required=True)
+    asked_again = fields.Boolean(
+        metadata={"description": "True where the event was moved: the answer is taken back, and asked for again."}
+    )
 
 
 class RsvpPromotedData(Schema):

@@ -35,6 +35,7 @@ class Rsvps(Repository):
     def book(self, event: Event, persons: Iterable[str] = (), most_promotions: int = MOST_PROMOTIONS) -> Book:
         """The event's seats, the answers of these persons, and as much of the waitlist as they could make room for."""
         theirs = [_known(one) for one in self._find({"_id": {"$in": [_key(event.id, person) for person in persons]}})]
+        theirs = [rsvp for rsvp in theirs if rsvp.place >= event.asked_from]
         known = theirs
         if event.waitlist_length:
             held = sum(rsvp.seats for rsvp in theirs if rsvp.status == GOING)
@@ -50,6 +51,7 @@ class Rsvps(Repository):
         largest = event.largest_waiting if free is None else min(event.largest_waiting, free)
         for seats in range(1, largest + 1):
             party = {"event_id": event.id, "status": WAITLISTED, "guests": seats - 1}
+            party["place"] = {"$gte": event.asked_from}
             enough = most if free is None else min(free // seats, most)
             found += [_known(one) for one in self._find(party).sort("place").limit(enough + more)]
         return found
@@ -62,6 +64,16 @@ class Rsvps(Repository):
         ]
         if writes:
             self.documents.bulk_write(writes, ordered=False, session=self.session)
+
+    def void(self, events: Iterable[Event], most: int) -> list[Rsvp]:
+        """At most so many answers to these events that do not count any more, as they are asked for again."""
+        before = [{"event_id": event.id, "place": {"$lt": event.asked_from}} for event in events if event.asked_from]
+        return [_known(one) for one in self._find({"$or": before}).limit(most)] if before else []
+
+    def remove(self, rsvps: Iterable[Rsvp]) -> None:
+        """Keep these answers no more."""
+        if keys := [_key(one.event, one.person) for one in rsvps]:
+            self.documents.delete_many({"_id": {"$in": keys}}, session=self.session)
 
     def find(self, event: str, person: str) -> Rsvp | None:
         """One person's answer to an event, with its position."""

@@ -2,11 +2,14 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chassis.contract import contract_of, messages_of
+from chassis.testing import RunService, wait_until
 from events.service import Events
 
 
@@ -103,7 +106,7 @@ class TestScheduling:
             ({"rsvp_closes_at": "2020-07-01T19:00"}, "/rsvp_closes_at"),
             ({"rsvp_closes_at": "2095-07-01T19:00"}, "/rsvp_closes_at"),
             ({"rsvp_closes_at": "soon"}, "/rsvp_closes_at"),
-            ({"recurrence": "FREQ=WEEKLY"}, "/recurrence"),
+            ({"recurrence": "FREQ=HOURLY"}, "/recurrence"),
             ({"seats": 2}, "/seats"),
         ],
     )
@@ -112,12 +115,6 @@ class TestScheduling:
         answer = world.api.post(f"/v1/groups/{group['id']}/events", world.plan(**wrong), as_=world.ana)
         assert pointer in pointers(answer)
         assert world.store.events.documents.count_documents({"group_id": group["id"]}) == 0
-
-    def test_a_series_is_refused_with_a_clear_word(self, world: Any) -> None:
-        group = world.group()
-        plan = world.plan(recurrence="FREQ=WEEKLY")
-        answer = world.api.post(f"/v1/groups/{group['id']}/events", plan, as_=world.ana)
-        assert "not available yet" in answer.json()["errors"][0]["detail"]
 
     def test_is_for_organizers_and_moderators(self, world: Any) -> None:
         group = world.group(world.ben, world.chris)
@@ -271,7 +268,7 @@ class TestChanging:
             ({"venue": {"address": "Main Street"}}, "/venue/name"),
             ({"id": "evt_other"}, "/id"),
             ({"status": "cancelled"}, "/status"),
-            ({"recurrence": "FREQ=DAILY"}, "/recurrence"),
+            ({"recurrence": "FREQ=HOURLY"}, "/recurrence"),
         ],
     )
     def test_refuses_what_is_wrong_and_changes_nothing(self, world: Any, wrong: dict[str, Any], pointer: str) -> None:
@@ -617,6 +614,7 @@ def test_the_contract_names_what_issue_and_api_promise() -> None:
         ("POST", "/v1/me/calendar"),
         ("GET", "/v1/me/events"),
         ("GET", "/v1/me/export/events"),
+        ("GET", "/v1/series/{series}"),
     } == routes
     told = {message.type.removeprefix("events.").removesuffix(".v1") for message in messages_of(Events)}
     assert told == {
@@ -640,3 +638,38 @@ def test_reading_a_public_event_does_not_wait_for_a_membership_that_it_does_not_
     began = time.monotonic()
     world.read(event, as_=world.eve)
     assert time.monotonic() - began < 0.8
+
+
+@pytest.mark.slow
+def test_events_follow_the_wall_clock_when_their_zone_has_other_rules(
+    world: Any, heard: Any, run_service: RunService, shared_database: str, tmp_path: Path
+) -> None:
+    """A process with a newer time zone database, in which the clocks of Berlin are those of Kolkata."""
+    group = world.group(world.ben)
+    berlin, kathmandu = (world.schedule(group, time_zone=zone) for zone in ("Europe/Berlin", "Asia/Kathmandu"))
+    past = world.schedule(group, time_zone="Europe/Berlin")
+    world.store.events.documents.update_one({"_id": past["id"]}, {"$set": {"starts_at": datetime.now(UTC)}})
+    world.goes(berlin, world.ben)
+    zones = resources.files("tzdata") / "zoneinfo"
+    (tmp_path / "Europe").mkdir()
+    (tmp_path / "Europe" / "Berlin").write_bytes((zones / "Asia" / "Kolkata").read_bytes())
+    (tmp_path / "UTC").write_bytes((zones / "UTC").read_bytes())
+    (tmp_path / "+VERSION").write_text("2999z")
+    env = {"CG_MONGO_URI": shared_database, "PYTHONTZPATH": str(tmp_path)}
+    newer = run_service("events", env=env)
+    wait_until(lambda: world.store.events.find(kathmandu["id"]).rules == "2999z", 30, what="the newer rules")
+    wait_until(lambda: world.store.events.find(berlin["id"]).rules == "2999z", 30, what="the newer rules")
+    now = world.read(berlin)
+    assert now["starts_at_local"] == berlin["starts_at_local"] and now["ends_at_local"] == berlin["ends_at_local"]
+    assert now["starts_at"] == f"{berlin['starts_at_local'][:11]}13:30:00Z"
+    assert world.status(berlin, world.ben)[0] == "going" and now["seats_taken"] == 1
+    changed = heard(berlin, 3)[2]
+    assert changed["type"] == "commonground.events.event.changed.v1" and changed["data"]["by"] is None
+    assert (
+        changed["data"]["changed"] == ["starts_at", "ends_at"]
+        and changed["data"]["event"]["starts_at"] == now["starts_at"]
+    )
+    kept = world.store.events.find(berlin["id"])
+    assert kept.due_at == kept.starts_at - timedelta(hours=24)
+    assert world.read(kathmandu)["version"] == 1 and world.store.events.find(past["id"]).rules != "2999z"
+    assert newer.stop() == 0

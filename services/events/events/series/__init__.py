@@ -1,0 +1,1 @@
+"""Series: events that repeat."""
