@@ -180,6 +180,7 @@ class World:
         **options: Any,
     ) -> Message:
         data = {**self._of(group, event), "person": named(who), "status": status, "was": was, "guests": 0}
+        data |= options.pop("data", {})
         return self.tell("events.rsvp.changed.v1", event["id"], data, **options)
 
     def promoted(self, group: dict[str, Any], event: dict[str, Any], who: Person, **options: Any) -> Message:
@@ -258,6 +259,7 @@ class World:
         options: dict[str, Any],
     ) -> Message:
         data = {"event": event, "group": _ref(group), "interests": ["kittens", "bacon"], "by": by and named(by), **more}
+        data |= options.pop("data", {})
         return self.tell(f"events.event.{what}.v1", event["id"], data, **options)
 
     def _of(self, group: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:

@@ -61,7 +61,9 @@ class AudiencesApi:
         self._note(
             message,
             Standing(person, to, group),
-            lambda was: model.answer(was, message.sequence, data["status"], data["was"], message.time),
+            lambda was: model.answer(
+                was, message.sequence, data["status"], data["was"], message.time, data["asked_again"]
+            ),
         )
 
     @subscribe("events.rsvp.promoted.v1", data=PromotedData, projection="standings")

@@ -63,9 +63,24 @@ def audience_named(key: str) -> Audience:
     return Audience(cast(Kind, kind), id_)
 
 
-def people_named(keys: Iterable[str]) -> People:
-    """The people whose own audiences have these keys."""
-    return People(tuple(audience_named(key).id for key in keys))
+def several_named(keys: Iterable[str]) -> People | Events:
+    """The people whose own audiences have these keys, or the events that those who hear answered."""
+    named = [audience_named(key) for key in keys]
+    ids = tuple(one.id for one in named)
+    return Events(ids) if named[0].kind == "event" else People(ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Those who answered any of several events, who hear of one notice about all of them, once."""
+
+    ids: tuple[str, ...]
+    kind: Literal["events"] = "events"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The audiences as notices name them: `event:evt_…`, for each."""
+        return tuple(Audience("event", one).key for one in self.ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +145,18 @@ def join(standing: Standing, sequence: int, role: str, at: datetime) -> Standing
     return take_role(enter(standing, sequence, at), sequence, role, at)
 
 
-def answer(standing: Standing, sequence: int, status: str, was: str | None, at: datetime) -> Standing:
+def answer(
+    standing: Standing, sequence: int, status: str, was: str | None, at: datetime, asked_again: bool = False
+) -> Standing:
     """The person's answer to the event is `status` and `was` another, or None, before.
 
     Between going, waitlisted and maybe one goes on hearing of the event; while going, also of what is for those alone.
+    Who is asked again, since the event was moved, goes on hearing of it too.
     """
     if status != was:
         standing = take_role(standing, sequence, status, at)
+    if asked_again:
+        return standing
     if status not in ANSWERED:
         return leave(standing, sequence)
     if was not in ANSWERED:

@@ -49,6 +49,7 @@ class AnswerData(PromotedData):
 
     status = fields.String(required=True)
     was = fields.String(load_default=None, allow_none=True)
+    asked_again = fields.Boolean(load_default=False)
 
 
 class ErasedData(Tolerant):

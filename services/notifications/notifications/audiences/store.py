@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from pymongo import ASCENDING, IndexModel
@@ -49,15 +49,19 @@ class Standings(Projection):
             by_person.setdefault(one["person"], []).append(_standing(one))
         return by_person
 
-    def next_in(self, to: str, after: str, limit: int) -> tuple[list[str], str]:
-        """Who is in a group, or answered an event: the next of them after a place in the list, "" for its beginning.
+    def next_in(self, to: Sequence[str], after: str, limit: int) -> tuple[list[str], str]:
+        """Who is in a group, or answered any of several events: the next of them after a place in the list, each once.
 
-        Gives so many at most, and the place to go on after, "" at the end.
+        Gives so many at most, and the place to go on after: "" is its beginning and its end.
         """
-        query = {"to": to, "_id": {"$gt": after}}
+        query = {"to": {"$in": list(to)}, "_id": {"$gt": after}}
         found = list(self.documents.find(query, sort=[("_id", ASCENDING)], limit=limit, session=self.session))
-        present = [one["person"] for one in found if _standing(one).present]
-        return present, found[-1]["_id"] if len(found) == limit else ""
+        present = list(dict.fromkeys(one["person"] for one in found if _standing(one).present))
+        if len(found) < limit:
+            return present, ""
+        last = found[-1]
+        # Who was found may stand to more of these events: that is passed over.
+        return present, f"{last['person']}{_BEHIND}" if last["person"] in present else last["_id"]
 
     def present(self, pairs: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
         """Those of these pairs, of a person and a group or event, where the person is in it now."""
@@ -100,6 +104,10 @@ class Groups(Projection):
 
 _FIELDS = tuple(Standing.__dataclass_fields__)
 _WANTED = {"_id": 0, **dict.fromkeys(_FIELDS, 1)}
+
+
+_BEHIND = chr(ord("/") + 1)
+"""After a person's id it makes what is behind all keys of that person, and before those of the next."""
 
 
 def _key(person: str, to: str) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chassis.ids import first_id_at
-from notifications.audiences.model import ALWAYS, Audience
+from notifications.audiences.model import ALWAYS
 from notifications.notices.model import FAREWELLS, HIGHLIGHTS
 
 MOST_MARKS = 500
@@ -76,24 +76,22 @@ class View:
     unread_of: Reader | None = None
     """Only what this reader has not read."""
 
-    def sees(self, notice: str, audience: str, at: datetime) -> bool:
-        """Whether a notice that the query found is in the view: it happened since one belongs to its audience.
+    def sees(self, notice: str, told: Iterable[str], at: datetime) -> bool:
+        """Whether a notice that the query found is in the view: it happened since one belongs to one of its audiences.
 
         The query finds by id, which says when a notice was posted; after an outage that can be long after it happened.
         """
-        return at >= self.audiences[audience] and not (self.unread_of and self.unread_of.has_read(notice))
+        belongs = any(at >= self.audiences[audience] for audience in told if audience in self.audiences)
+        return belongs and not (self.unread_of and self.unread_of.has_read(notice))
 
     def shows(self, notice: Mapping[str, Any]) -> bool:
         """Whether a notice, as it is kept, is in the view: what the query decides for many, decided for one."""
-        told = notice["audience"]
-        me = Audience("person", self.person).key
-        audience = told if isinstance(told, str) else me if me in told else ""
+        told = [notice["audience"]] if isinstance(notice["audience"], str) else notice["audience"]
         return (
-            audience in self.audiences
-            and self.person not in notice["not_for"]
+            self.person not in notice["not_for"]
             and self.kind in (None, notice["kind"])
             and self._wants(notice["kind"], (notice["group"] or {}).get("id"))
-            and self.sees(notice["_id"], audience, notice["at"])
+            and self.sees(notice["_id"], told, notice["at"])
         )
 
     def _wants(self, kind: str, group: str | None) -> bool:

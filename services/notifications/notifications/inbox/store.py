@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
@@ -63,14 +63,15 @@ class Inbox(Repository):
 
     def count(self, view: View, most: int) -> int:
         """How many notices the view has, counted up to `most`."""
-        counted = 0
+        counted: set[str] = set()
         for part in _cut_floors(view.floors(), MERGED):
             found = self.documents.find(
                 _query(view, part), _seen_by(view), hint=NEWEST, batch_size=most, session=self.session
             )
             with found:
-                counted += sum(1 for _ in islice((one for one in found if _sees(view, one)), most - counted))
-        return counted
+                seen = (one["_id"] for one in found if _sees(view, one))
+                counted.update(islice(seen, most - len(counted)))
+        return len(counted)
 
     def among(self, view: View, notices: Collection[str]) -> list[str]:
         """Which of these notices are in the view."""
@@ -141,7 +142,8 @@ def _unwanted(view: View) -> Iterator[Query]:
 def _seen_by(view: View) -> dict[str, Any]:
     """What decides whether a notice is in the view. Of several people whom it is told, only who looks is shown."""
     me = Audience("person", view.person).key
-    return {"at": 1, "audience": {"$cond": [{"$isArray": "$audience"}, me, "$audience"]}}
+    of_several = {"$cond": [{"$in": [me, "$audience"]}, [me], "$audience"]}
+    return {"at": 1, "audience": {"$cond": [{"$isArray": "$audience"}, of_several, ["$audience"]]}}
 
 
 def _sees(view: View, notice: dict[str, Any]) -> bool:
@@ -150,7 +152,9 @@ def _sees(view: View, notice: dict[str, Any]) -> bool:
 
 def _newest(sorted_notices: Sequence[Iterable[dict[str, Any]]], limit: int) -> list[dict[str, Any]]:
     merged = heapq.merge(*sorted_notices, key=lambda one: one["_id"], reverse=True)
-    return list(islice(merged, limit))
+    # What is told to those of several events may have been found for two of them.
+    once = (next(same) for _, same in groupby(merged, key=lambda one: one["_id"]))
+    return list(islice(once, limit))
 
 
 def _cut(audiences: list[str], size: int) -> Iterator[list[str]]:

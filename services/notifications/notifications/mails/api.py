@@ -18,7 +18,7 @@ from chassis.problems import NotFound
 from chassis.subscriptions import subscribe
 from chassis.threads import in_thread
 from chassis.timers import Tick, every
-from notifications.audiences.model import Standing, audiences_of, left_groups
+from notifications.audiences.model import Standing, audience_named, audiences_of, left_groups
 from notifications.email.model import Mailbox, kept, new_code
 from notifications.inbox.api import view_of
 from notifications.inbox.model import View
@@ -142,10 +142,10 @@ class MailsApi:
         """The next CHUNK of people in a notice's audience, and after whom to go on; "" when these are the last."""
         told = notice["audience"]
         keys = [told] if isinstance(told, str) else told
-        kind, _, identifier = keys[0].partition(":")
-        if kind == "person":
-            return [key.partition(":")[2] for key in keys], ""
-        found: tuple[list[str], str] = self.store.standings.next_in(identifier, after, CHUNK)
+        named = [audience_named(key) for key in keys]
+        if named[0].kind == "person":
+            return [one.id for one in named], ""
+        found: tuple[list[str], str] = self.store.standings.next_in([one.id for one in named], after, CHUNK)
         return found
 
     # -- digests
@@ -344,7 +344,8 @@ def who_wants(store: Any, notice: Mapping[str, Any], people: Collection[str]) ->
     if not preferences:
         return {}
     told = notice["audience"]
-    places = {group} if isinstance(told, list) or told.startswith("person:") else {group, told.partition(":")[2]}
+    named = map(audience_named, [told] if isinstance(told, str) else told)
+    places = {group, *(one.id for one in named if one.kind != "person")}
     standings = store.standings.those(preferences, places - {None})
     private = store.groups.private([group]) if group else set()
     return {

@@ -134,23 +134,28 @@ class NoticesApi:
 
     @subscribe("events.event.scheduled.v1", data=EventData)
     def tell_scheduled(self, message: Received) -> None:
-        """Tell the members what there is to come to."""
+        """Tell the members what there is to come to; of a series once."""
         data = message.data
-        self._post(message, model.event_scheduled(data["group"], data["event"], data["by"], message.time))
+        scheduled = model.event_scheduled(data["group"], data["event"], data["by"], message.time, data["recurrence"])
+        self._post(message, None if data["told_with"] else scheduled)
 
     @subscribe("events.event.changed.v1", data=EventData)
     def tell_changed(self, message: Received) -> None:
         """Tell those who answered what is different now."""
         data = message.data
-        changed = model.event_changed(data["group"], data["event"], data["changed"], data["by"], message.time)
-        self._post(message, changed)
+        changed = model.event_changed(
+            data["group"], data["event"], data["changed"], data["by"], message.time, data["tells_of"]
+        )
+        self._post(message, None if data["told_with"] else changed)
 
     @subscribe("events.event.cancelled.v1", data=EventData)
     def tell_cancelled(self, message: Received) -> None:
         """Tell those who answered not to come."""
         data = message.data
-        cancelled = model.event_cancelled(data["group"], data["event"], data["reason"], data["by"], message.time)
-        self._post(message, cancelled)
+        cancelled = model.event_cancelled(
+            data["group"], data["event"], data["reason"], data["by"], message.time, data["tells_of"]
+        )
+        self._post(message, None if data["told_with"] else cancelled)
 
     @subscribe("events.event.due.v1", data=DueData)
     def tell_due(self, message: Received) -> None:

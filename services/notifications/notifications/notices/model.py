@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from chassis.ids import new_id
-from notifications.audiences.model import MODERATOR, ORGANIZER, Audience, People
+from notifications.audiences.model import MODERATOR, ORGANIZER, Audience, Events, People
 from notifications.audiences.model import Kind as AudienceKind
 
 GROUP_ARCHIVED = "group.archived"
@@ -128,7 +128,7 @@ class Notice:
     """
 
     kind: str
-    audience: Audience | People
+    audience: Audience | Events | People
     title: str
     body: str
     group: Named | None
@@ -339,31 +339,48 @@ def ask_resolved(group: Named, person: Named, ask: Named, thanked: Sequence[str]
     )
 
 
-def event_scheduled(group: Named, event: dict[str, Any], by: Named | None, at: datetime) -> Notice:
-    """What the group's members hear when an event was scheduled."""
-    body = f"{_when(event)}, with {group['name']}"
+def event_scheduled(
+    group: Named, event: dict[str, Any], by: Named | None, at: datetime, recurrence: str | None = None
+) -> Notice:
+    """What the group's members hear when an event was scheduled, or a series, of which it is the first."""
+    repeats = f". It repeats {_how_often(recurrence)}" if recurrence else ""
+    body = f"{_when(event)}, with {group['name']}{repeats}"
     return _of_event(
         EVENT_SCHEDULED, Audience("group", group["id"]), f"New: {event['title']}", body, group, event, by, at
     )
 
 
 def event_changed(
-    group: Named, event: dict[str, Any], changed: Sequence[str], by: Named | None, at: datetime
+    group: Named,
+    event: dict[str, Any],
+    changed: Sequence[str],
+    by: Named | None,
+    at: datetime,
+    several: Sequence[str] = (),
 ) -> Notice:
-    """What those who answered hear when something about the event changed; `changed` are the names of its fields."""
+    """What those who answered hear when something about the event changed, or about `several` (their ids) at once.
+
+    `changed` are the names of its fields.
+    """
     words = list(dict.fromkeys(_WORDS[name] for name in changed if name in _WORDS))
     what = f"Changed: {', '.join(words)}. " if words else ""
-    body = f"{what}It is now on {_when(event)}"
-    return _of_event(
-        EVENT_CHANGED, Audience("event", event["id"]), f"Changed: {event['title']}", body, group, event, by, at
-    )
+    body = f"{what}It is now on {_when(event)}{_also(several)}"
+    title = f"Changed: {event['title']}"
+    return _of_event(EVENT_CHANGED, _answered(event, several), title, body, group, event, by, at)
 
 
-def event_cancelled(group: Named, event: dict[str, Any], reason: str | None, by: Named | None, at: datetime) -> Notice:
-    """What those who answered hear when the event was cancelled."""
-    body = f"It was to be on {_when(event)}" + (f". {reason}" if reason else "")
+def event_cancelled(
+    group: Named,
+    event: dict[str, Any],
+    reason: str | None,
+    by: Named | None,
+    at: datetime,
+    several: Sequence[str] = (),
+) -> Notice:
+    """What those who answered hear when the event was cancelled, or `several` (their ids) at once."""
+    body = f"It was to be on {_when(event)}{_also(several)}" + (f". {reason}" if reason else "")
     title = f"Cancelled: {event['title']}"
-    return _of_event(EVENT_CANCELLED, Audience("event", event["id"]), title, body, group, event, by, at)
+    return _of_event(EVENT_CANCELLED, _answered(event, several), title, body, group, event, by, at)
 
 
 def event_due(group: Named, event: dict[str, Any], lead: str, at: datetime) -> Notice:
@@ -383,9 +400,29 @@ def rsvp_promoted(group: Named, event: dict[str, Any], person: str, at: datetime
     return _of_event(RSVP_PROMOTED, Audience("person", person), title, body, group, event, None, at)
 
 
+def _answered(event: dict[str, Any], several: Sequence[str]) -> Audience | Events:
+    return Events(tuple(several)) if several else Audience("event", event["id"])
+
+
+def _also(several: Sequence[str]) -> str:
+    return f" (and {len(several) - 1} more of its series)" if len(several) > 1 else ""
+
+
+def _how_often(recurrence: str) -> str:
+    """How often a rule (RFC 5545) repeats, roughly: `every week`, `every 2 months`."""
+    parts = dict(part.split("=", 1) for part in recurrence.split(";") if "=" in part)
+    unit, interval = _UNITS.get(parts.get("FREQ", "")), parts.get("INTERVAL", "1")
+    if unit is None:
+        return "from then on"
+    return f"every {unit}" if interval == "1" else f"every {interval} {unit}s"
+
+
+_UNITS = {"DAILY": "day", "WEEKLY": "week", "MONTHLY": "month", "YEARLY": "year"}
+
+
 def _of_event(
     kind: str,
-    audience: Audience,
+    audience: Audience | Events,
     title: str,
     body: str,
     group: Named,

@@ -142,6 +142,9 @@ class EventData(Tolerant):
     by = fields.Nested(PersonDid, load_default=None, allow_none=True)
     changed = fields.List(fields.String(), load_default=list)
     reason = fields.String(load_default=None, allow_none=True)
+    recurrence = fields.String(load_default=None, allow_none=True)
+    tells_of = fields.List(fields.String(), load_default=list)
+    told_with = fields.String(load_default=None, allow_none=True)
 
 
 class DueData(Tolerant):
@@ -176,15 +179,16 @@ class AudienceSchema(Schema):
     kind = fields.String(
         data_key="type",
         required=True,
-        validate=validate.OneOf(["person", "people", "group", "organizers", "moderators", "event", "going"]),
+        validate=validate.OneOf(["person", "people", "group", "organizers", "moderators", "event", "events", "going"]),
         metadata={
             "description": "`person`: that person; `people`: each of those; `group`: the members of the group;"
             " `organizers`: its organizers; `moderators`: these and its moderators; `event`: those who answered the event;"
+            " `events`: any of these;"
             " `going`: those who are going to it."
         },
     )
     id = fields.String(metadata={"description": "Of the person, group or event."})
-    ids = fields.List(fields.String(), metadata={"description": "Of the people, where there are several."})
+    ids = fields.List(fields.String(), metadata={"description": "Of the people or events, where there are several."})
 
 
 class NoticePostedData(Schema):

@@ -1,6 +1,6 @@
 """Writes notices: one document each, whatever the size of its audience. The inbox reads them.
 
-`audience` is the key of one audience, or the keys of several people, each of which stands in the index.
+`audience` is the key of one audience, or the keys of several people or events, each of which stands in the index.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from pymongo import ASCENDING, IndexModel
 
 from chassis.store import Repository
-from notifications.audiences.model import Audience, audience_named, people_named
+from notifications.audiences.model import Audience, audience_named, several_named
 from notifications.notices.model import Draft, Notice
 
 SCHEMA = 1
@@ -129,7 +129,7 @@ def _notice(document: dict[str, Any]) -> Notice:
     told = document["audience"]
     return Notice(
         kind=document["kind"],
-        audience=audience_named(told) if isinstance(told, str) else people_named(told),
+        audience=audience_named(told) if isinstance(told, str) else several_named(told),
         title=document["title"],
         body=document["body"],
         group=document["group"],

@@ -79,8 +79,8 @@ def test_what_was_read_stays_read_and_nothing_else_is(steps):
 
 def test_a_view_has_what_happened_since_one_belongs_whenever_it_was_posted():
     view = View({"group:grp_a": later(10)}, person="psn_ana")
-    assert view.sees(notice(99), "group:grp_a", later(10))
-    assert not view.sees(notice(99), "group:grp_a", later(9))
+    assert view.sees(notice(99), ["group:grp_a"], later(10))
+    assert not view.sees(notice(99), ["group:grp_a"], later(9))
 
 
 @given(st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 99), min_size=1), st.integers(0, 99))
@@ -93,7 +93,7 @@ def test_floors_are_below_all_that_a_view_has_and_name_each_audience_once(since,
     for floor, names in floors.items():
         for name in names:
             for minute in range(100):
-                if view.sees(notice(minute), name, later(minute)):
+                if view.sees(notice(minute), [name], later(minute)):
                     assert notice(minute) > floor
 
 

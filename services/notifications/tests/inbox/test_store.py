@@ -133,7 +133,7 @@ def test_a_view_of_nothing_has_nothing(store, audiences):
 
 def test_of_a_crowd_only_who_looks_is_shown(store, audiences):
     [notice] = store.inbox.newest(View({OWN: ALWAYS}, ME), None, 1)
-    assert notice["audience"] == OWN
+    assert notice["audience"] == [OWN]
     assert "psn_7" not in str(notice)
 
 

@@ -116,6 +116,62 @@ def test_who_gave_the_event_up_hears_no_more_of_it(world, kittens):
     assert world.titles(world.ben) == []
 
 
+def test_a_series_is_told_once_to_the_group(world, kittens):
+    events = [world.event(kittens) for _ in range(3)]
+    several = {"recurrence": "FREQ=WEEKLY;INTERVAL=2", "tells_of": [event["id"] for event in events]}
+    world.scheduled(kittens, events[0], by=world.ana, data=several)
+    for event in events[1:]:
+        world.scheduled(kittens, event, by=world.ana, data={"told_with": events[0]["id"]})
+    (notice,) = world.inbox(world.ben, kind="event.scheduled")
+    assert notice["subject"]["id"] == events[0]["id"] and notice["body"].endswith("It repeats every 2 weeks")
+
+
+@pytest.mark.parametrize("what", ["changed", "cancelled"])
+def test_what_is_done_to_several_events_is_told_once_to_who_answered_any_of_them(world, kittens, heard, what):
+    events = [world.event(kittens) for _ in range(3)]
+    for who in (world.chris, world.dora):
+        world.joined(kittens, who)
+    for event in events:
+        world.answered(kittens, event, world.ben, "going")
+    world.answered(kittens, events[2], world.chris, "maybe")
+    ids = [event["id"] for event in events]
+    tell = getattr(world, what)
+    tell(kittens, events[0], by=world.ana, data={"tells_of": ids})
+    for event in events[1:]:
+        tell(kittens, event, by=world.ana, data={"told_with": ids[0]})
+    title = f"{what.capitalize()}: Bacon brunch"
+    for who in (world.ben, world.chris):
+        assert world.titles(who, kind=f"event.{what}") == [title] and world.titles(who).count(title) == 1
+        assert world.unread(who) == len(world.titles(who))
+    assert world.titles(world.dora, kind=f"event.{what}") == []
+    (posted,) = [one["data"] for one in heard() if one["data"].get("kind") == f"event.{what}"]
+    assert posted["audience"] == {"type": "events", "ids": ids}
+
+
+def test_what_is_done_to_several_events_is_counted_once_however_many_one_answered(world, kittens):
+    events = [world.event(kittens) for _ in range(230)]
+    for event in events:
+        world.publish(world.answered(kittens, event, world.ben, "going", held=True))
+    world.settled()
+    ids = [event["id"] for event in events[15:215]]
+    world.changed(kittens, events[15], by=world.ana, data={"tells_of": ids})
+    assert len(world.titles(world.ben, kind="event.changed")) == 1
+    assert world.unread(world.ben) == len(world.titles(world.ben, limit=100)) == 1
+
+
+def test_who_is_asked_again_hears_that_the_event_was_moved(world, kittens):
+    event = world.event(kittens)
+    world.answered(kittens, event, world.ben, "going")
+    moved = world.changed(kittens, event, by=world.ana, held=True)
+    world.answered(kittens, event, world.ben, "not_going", was="going", data={"asked_again": True})
+    world.publish(moved)
+    world.settled()
+    assert world.titles(world.ben) == ["Changed: Bacon brunch"]
+    world.due(kittens, event)
+    world.cancelled(kittens, event, by=world.ana)
+    assert world.titles(world.ben) == ["Cancelled: Bacon brunch", "Changed: Bacon brunch"]
+
+
 def test_who_was_promoted_hears_of_it_even_if_nothing_else_is_known_of_them(world):
     group = world.group()
     world.promoted(group, world.event(group), world.dora)
