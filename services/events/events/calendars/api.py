@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from email.utils import format_datetime
 from hashlib import sha256
@@ -16,7 +17,9 @@ from events.calendars.schemas import CalendarAddress
 from events.events.api import group_soon
 from events.events.model import see
 from events.events.store import Wanted
+from events.groups.model import Group
 from events.rsvps.api import find_soon, who_sees_it
+from events.series.api import is_open
 
 ICALENDAR = "text/calendar; charset=utf-8"
 ENDING = ".ics"
@@ -33,7 +36,7 @@ class CalendarsApi:
         """Get an event as iCalendar (RFC 5545)."""
         found, membership = find_soon(self.store, call, event, who_sees_it)
         found = see(found, membership)
-        return _calendar(found.title, self._entries([found], call.person.id if call.person else None))
+        return self._calendar(found.title, [found], call.person.id if call.person else None)
 
     @endpoint("GET", "/v1/groups/{group}/calendar.ics", access=ANYONE, media_type=ICALENDAR, answers=UNCHANGED)
     def group_calendar(self, call: Call, group: str) -> Answer:
@@ -41,7 +44,8 @@ class CalendarsApi:
         seen, membership = group_soon(self.store, call, group)
         wanted = Wanted(call.now - model.PAST, limit=model.MOST, group=seen.id)
         found = self.store.events.of_group(wanted, all_of_them=membership.active)[: model.MOST]
-        return _calendar(seen.name, self._entries(found, call.person.id if call.person else None))
+        person = call.person.id if call.person else None
+        return self._calendar(seen.name, found, person, seen=seen, sees_all=membership.active)
 
     @endpoint("GET", "/v1/calendars/{file}", access=ANYONE, media_type=ICALENDAR, answers=UNCHANGED)
     def private_calendar(self, call: Call, file: str) -> Answer:
@@ -55,7 +59,7 @@ class CalendarsApi:
         wanted = Wanted(call.now - model.PAST, limit=model.MOST)
         answered, groups = self.store.rsvps.may_come_to(owner), self.store.memberships.groups_of(owner)
         found = self.store.events.mine(owner, answered, wanted, groups)[: model.MOST]
-        return _calendar("Common Ground", self._entries(found, owner))
+        return self._calendar("Common Ground", found, owner)
 
     @endpoint("POST", "/v1/me/calendar", returns=CalendarAddress, status=201, access=SIGNED_IN, idempotent=True)
     def renew_calendar(self, call: Call) -> Answer:
@@ -69,15 +73,19 @@ class CalendarsApi:
         href = f"/v1/calendars/{secret}{ENDING}"
         return Answer({"href": href, "created_at": call.now}, location=href)
 
-    def _entries(self, events: Sequence[Any], person: str | None) -> list[Entry]:
+    def _calendar(
+        self, name: str, events: Sequence[Any], person: str | None, seen: Group | None = None, sees_all: bool = False
+    ) -> Answer:
+        """The calendar of these events for a person; if they are all that the person sees of a group, series are rules."""
         rsvps = self.store.rsvps.of_person(person, [event.id for event in events]) if person else {}
-        return [Entry.of(event, person, rsvps.get(event.id)) for event in events]
-
-
-def _calendar(name: str, entries: Sequence[Entry]) -> Answer:
-    # A large one takes a while, in which others are served.
-    content = in_thread(model.write, name, entries)
-    headers = {"ETag": f'"{sha256(content).hexdigest()[:32]}"'}
-    if changed := model.last_changed(entries):
-        headers["Last-Modified"] = format_datetime(changed, usegmt=True)
-    return Answer(raw=content, media_type=ICALENDAR, headers=headers)
+        entries = [Entry.of(event, person, rsvps.get(event.id)) for event in events]
+        series = self.store.series.of_ids(list({event.series for event in events if event.series}))
+        if seen is not None and not sees_all:
+            # Of a series that is not for them, they see single events that are.
+            series = {id_: one for id_, one in series.items() if is_open(one, seen)}
+        # A large one takes a while, in which others are served.
+        content = in_thread(functools.partial(model.write, whole=seen is not None), name, entries, series)
+        headers = {"ETag": f'"{sha256(content).hexdigest()[:32]}"'}
+        if changed := model.last_changed(entries, series.values()):
+            headers["Last-Modified"] = format_datetime(changed, usegmt=True)
+        return Answer(raw=content, media_type=ICALENDAR, headers=headers)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
+from itertools import islice
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
-from icalendar import Calendar, Component, Timezone, TimezoneDaylight, TimezoneStandard, vText
+from icalendar import Calendar, Component, Timezone, TimezoneDaylight, TimezoneStandard, vRecur, vText
 from icalendar import Event as VEvent
 
 from events.events.model import GOING, MAYBE, WAITLISTED, Event
 from events.rsvps.model import Rsvp
+from events.series.model import Series, as_said
 
 PRODUCT = "-//Common Ground//events//EN"
 DOMAIN = "commonground"
@@ -23,6 +26,8 @@ REFRESHED = timedelta(hours=1)
 
 PAST = timedelta(days=90)
 """How long events that are over stay in a calendar."""
+YEARS_OF_RULES = 5
+"""For how many years a calendar says what the zone of a series does: it will have been read again by then."""
 MOST = 500
 """How many events a calendar has at most, the earliest first."""
 
@@ -64,8 +69,17 @@ class Entry:
         return _utc(changed if self.rsvp is None else max(changed, self.rsvp.answered_at))
 
 
-def write(name: str, entries: Sequence[Entry]) -> bytes:
-    """An iCalendar stream (RFC 5545) of these entries, with every time zone that they need."""
+def write(
+    name: str, entries: Sequence[Entry], series: Mapping[str, Series] = MappingProxyType({}), *, whole: bool = False
+) -> bytes:
+    """An iCalendar stream (RFC 5545) of these entries, with every time zone that they need.
+
+    An entry that is of one of these series is an instance of it: same UID, RECURRENCE-ID. If the entries are the `whole`
+    of what there is to come of each series, it is written as a rule, and only what differs from it by itself.
+    """
+    rules = [rule for one in series.values() if whole and (rule := Repeated.of(one, entries))]
+    regular = {event for rule in rules for event in rule.regular}
+    apart = [entry for entry in entries if entry.event.id not in regular]
     calendar = Calendar()
     calendar.add("version", "2.0")
     calendar.add("prodid", PRODUCT)
@@ -73,28 +87,105 @@ def write(name: str, entries: Sequence[Entry]) -> bytes:
     calendar.add("name", _Text(name))
     calendar.add("x-wr-calname", _Text(name))
     calendar.add("refresh-interval", REFRESHED, parameters={"VALUE": "DURATION"})
-    for zone, years in sorted(_zones(entries).items()):
+    for zone, years in sorted(_zones(entries, rules).items()):
         calendar.add_component(_time_zone(zone, years))
-    for entry in entries:
-        calendar.add_component(_entry(entry))
+    for rule in rules:
+        calendar.add_component(_rule(rule))
+    for entry in apart:
+        calendar.add_component(_entry(entry, series.get(entry.event.series or "")))
     written: bytes = calendar.to_ical(sorted=False)
     return written
 
 
-def last_changed(entries: Iterable[Entry]) -> datetime | None:
-    """When the last of these entries was written (UTC, to the second); None of none."""
-    return max((entry.changed_at for entry in entries), default=None)
+def last_changed(entries: Iterable[Entry], series: Iterable[Series] = ()) -> datetime | None:
+    """When the last of these was written (UTC, to the second); None of none."""
+    changed = [entry.changed_at for entry in entries]
+    return max([*changed, *(_utc(one.changed_at or one.created_at) for one in series)], default=None)
 
 
-def _entry(entry: Entry) -> Component:
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A series as a calendar writes it by its rule, from the first of its entries on."""
+
+    series: Series
+    first: Entry
+    """The first of the entries, as the series says it."""
+    regular: frozenset[str]
+    """The events that are as the series says: nothing is written of them but the rule."""
+    left_out: list[datetime]
+    """Times of the rule at which nothing takes place."""
+
+    @classmethod
+    def of(cls, series: Series, entries: Sequence[Entry]) -> Repeated | None:
+        """The series as a rule; None where nothing takes place at one of its times."""
+        its = {one.event.occurrence: one for one in entries if one.event.series == series.id and one.event.occurrence}
+        begin = min((time for time in its if time >= series.starts_at_local), default=None)
+        if begin is None:
+            return None
+        number = its[begin].event.number
+        # Whom it is told whether they go or not; if all entries have the join link, the rule has it.
+        inside = all(entry.inside for entry in its.values())
+        first = Entry(as_said(series, its[begin].event), inside=inside)
+        made = [time for _, time in islice(series.times(begin, number), max(series.made - number, 0))]
+        regular = {its[time].event.id for time in made if time in its and _as_the_rule(its[time], series, first)}
+        left_out = [time for time in made if time not in its or its[time].event.cancelled]
+        if series.ended and len(left_out) == len(made):
+            return None
+        return cls(series, first, frozenset(regular), left_out)
+
+
+def _as_the_rule(entry: Entry, series: Series, first: Entry) -> bool:
+    """Whether what a rule says of an entry, which begins as `first`, is all that there is to say of it."""
+    event, said = entry.event, as_said(series, entry.event)
+    # A reader moves the start by the rule and keeps the exact length (RFC 5545, section 3.8.5.3).
+    lasts = first.event.ends_at - first.event.starts_at
+    at_its_time = said.starts_at_local == event.occurrence and event.ends_at - event.starts_at == lasts
+    return at_its_time and _shown(entry) == _shown(Entry(said, inside=first.inside))
+
+
+def _shown(entry: Entry) -> tuple[object, ...]:
+    event = entry.event
+    times = (event.starts_at, event.time_zone, _status(entry))
+    link = event.join_url if entry.inside else None
+    return (*times, event.title, event.description, event.venue, link)
+
+
+def _rule(repeated: Repeated) -> Component:
+    series, first = repeated.series, repeated.first.event
+    rule = series.rule
+    if rule.count is not None:
+        rule = replace(rule, count=rule.count - first.number)
+    one = _entry(repeated.first)
+    for name, value in (
+        ("uid", f"{series.id}@{DOMAIN}"),
+        ("dtstamp", _utc(series.changed_at or series.created_at)),
+        ("last-modified", _utc(series.changed_at or series.created_at)),
+        ("created", _utc(series.created_at)),
+        ("sequence", series.revision),
+    ):
+        del one[name]
+        one.add(name, value)
+    one.add("rrule", vRecur.from_ical(rule.written(series.time_zone)))
+    for time in repeated.left_out:
+        one.add("exdate", _on_the_wall(time, series.time_zone))
+    return one
+
+
+def _on_the_wall(time: datetime, time_zone: str) -> datetime:
+    return time.replace(tzinfo=UTC if time_zone == "UTC" else ZoneInfo(time_zone))
+
+
+def _entry(entry: Entry, series: Series | None = None) -> Component:
     event, zone = entry.event, ZoneInfo(entry.event.time_zone)
     one = VEvent()
-    one.add("uid", f"{event.id}@{DOMAIN}")
+    one.add("uid", f"{series.id if series else event.id}@{DOMAIN}")
+    if series and event.occurrence:
+        one.add("recurrence-id", _on_the_wall(event.occurrence, series.time_zone))
     # Without a METHOD it is the time of the last revision (RFC 5545, section 3.8.7.2).
     one.add("dtstamp", entry.changed_at)
     one.add("last-modified", entry.changed_at)
     one.add("created", _utc(event.created_at))
-    one.add("sequence", event.revision)
+    one.add("sequence", event.revision + (series.revision if series else 0))
     one.add("status", _status(entry))
     one.add("summary", _Text(event.title))
     for name, moment in (("dtstart", event.starts_at), ("dtend", event.ends_at)):
@@ -194,13 +285,18 @@ def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
     return offset
 
 
-def _zones(entries: Iterable[Entry]) -> dict[str, list[int]]:
-    """The zones that entries name, and the years in which they do."""
+def _zones(entries: Iterable[Entry], rules: Iterable[Repeated]) -> dict[str, list[int]]:
+    """The zones that entries and rules name, and the years in which they do: of a rule some that are to come."""
     years: dict[str, set[int]] = {}
     for entry in entries:
         event = entry.event
         if event.time_zone != "UTC":
             years.setdefault(event.time_zone, set()).update({event.starts_at_local.year, event.ends_at_local.year})
+    for rule in rules:
+        zone, first = rule.series.time_zone, rule.first.event.starts_at_local.year
+        if zone != "UTC":
+            last = min(first + YEARS_OF_RULES, LAST.year)
+            years.setdefault(zone, set()).update(range(first, last + 1))
     return {zone: sorted(found) for zone, found in years.items()}
 
 

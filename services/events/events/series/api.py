@@ -199,19 +199,19 @@ def find_series(store: Any, call: Call, series: str) -> tuple[Series, bool]:
         if found[0] is not None:
             found[1] = store.groups.find(found[0].group_id)
             found[2] = store.memberships.get(found[0].group_id, call.person.id if call.person else None)
-        return found[1] is not None and (_open(found[0], found[1]) or found[2].active)
+        return found[1] is not None and (is_open(found[0], found[1]) or found[2].active)
 
     if call.person is None:
         look()
     else:
         call.soon(look)
     kept, group, membership = found
-    if kept is None or not (membership.active or _open(kept, see_group(group, membership))):
+    if kept is None or not (membership.active or is_open(kept, see_group(group, membership))):
         raise NotFound("There is no such series.")
     return kept, membership.active
 
 
-def _open(series: Series, group: Group) -> bool:
+def is_open(series: Series, group: Group) -> bool:
     """Whether everybody may see it."""
     return bool(series.said["visibility"] == "public") and group.visibility != "private"
 

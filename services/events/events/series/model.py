@@ -152,6 +152,23 @@ def _due(series: Series, now: datetime, *, first: bool) -> list[tuple[int, datet
     return due
 
 
+def as_said(series: Series, event: Event) -> Event:
+    """An occurrence as its series says it, whatever was changed of it alone."""
+    assert event.occurrence is not None
+    zone = ZoneInfo(series.time_zone)
+    starts_at, ends_at = placed(event.occurrence, zone), _end(event.occurrence, series.lasts, zone)
+    return replace(
+        event,
+        **series.said,
+        time_zone=series.time_zone,
+        starts_at_local=starts_at,
+        ends_at_local=ends_at,
+        starts_at=_moment(starts_at, series.time_zone),
+        ends_at=_moment(ends_at, series.time_zone),
+        cancelled_at=None,
+    )
+
+
 def _occurrence(series: Series, group: Group, number: int, time: datetime, now: datetime) -> Event:
     zone = ZoneInfo(series.time_zone)
     wanted = {

@@ -1,16 +1,22 @@
 """What is written as iCalendar means the same when it is read back."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import recurring_ical_events
 from hypothesis import given
 from hypothesis import strategies as st
 from icalendar import Calendar
 
 from events.calendars.model import Entry, write
+from events.events import model as events
 from events.events.model import Event, Host, resolve
+from events.groups.model import Group
 from events.rsvps.model import Rsvp
+from events.series import model as series_model
+from events.series.model import Series
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
 ZONES = [
@@ -178,3 +184,131 @@ class TestEntries:
         assert write("Cats", entries) == write("Cats", entries)
         assert len(read(*entries).events) == len(ZONES)
         assert {one["tzid"] for one in read(*entries).walk("VTIMEZONE")} == set(ZONES) - {"UTC"}
+
+
+GROUP = Group("grp_1", "cats", "Cats", "public", ["cats"], False, 1)
+
+
+def series_of(rule: str, zone: str = "Europe/Berlin", hours: float = 2, **fields: Any) -> tuple[Series, list[Event]]:
+    """A series from 1 December 2026 at 19:00 on."""
+    wanted = {"title": "Brunch", "starts_at": WALL, "ends_at": WALL + timedelta(hours=hours), "time_zone": zone}
+    first = events.schedule(GROUP, "psn_ana", {**wanted, **fields}, [], NOW)
+    made = series_model.found(GROUP, first, rule, NOW)
+    return made, series_model.grow(made, GROUP, NOW, first=True)
+
+
+def entries_of(several: list[Event]) -> list[Entry]:
+    return [Entry.of(one) for one in several]
+
+
+def unfolded(one: Series, several: list[Event]) -> str:
+    return write("Cats", entries_of(several), {one.id: one}, whole=True).decode().replace("\r\n ", "")
+
+
+def read_back(one: Series, several: list[Event]) -> list[tuple[datetime, datetime, str]]:
+    """When what takes place begins and ends, and what it is, as a calendar program reads it."""
+    calendar = Calendar.from_ical(write("Cats", entries_of(several), {one.id: one}, whole=True))
+    found = recurring_ical_events.of(calendar).between(NOW, several[-1].ends_at)
+    return sorted(
+        (entry["DTSTART"].dt.astimezone(UTC), entry["DTEND"].dt.astimezone(UTC), str(entry["SUMMARY"]))
+        for entry in found
+        if entry["STATUS"] != "CANCELLED"
+    )
+
+
+def taking_place(several: list[Event]) -> list[tuple[datetime, datetime, str]]:
+    return sorted((one.starts_at, one.ends_at, one.title) for one in several if not one.cancelled)
+
+
+class TestSeries:
+    @pytest.mark.parametrize("zone", ZONES)
+    @pytest.mark.parametrize(
+        "rule",
+        [
+            "FREQ=DAILY",
+            "FREQ=WEEKLY;BYDAY=TU,FR;WKST=SU",
+            "FREQ=WEEKLY;INTERVAL=2;COUNT=9",
+            "FREQ=MONTHLY;BYDAY=-1SU;UNTIL=20270401T000000Z",
+            "FREQ=MONTHLY;BYDAY=MO,TU,WE;BYSETPOS=2",
+        ],
+    )
+    def test_are_the_same_occurrences_when_read_back(self, zone: str, rule: str) -> None:
+        one, several = series_of(rule, zone)
+        assert read_back(one, several) == taking_place(several)
+        assert write("Cats", entries_of(several), {one.id: one}, whole=True).count(b"BEGIN:VEVENT") == 1
+
+    @pytest.mark.parametrize("start", ["2026-12-06T02:30", "2026-12-06T03:15", "2026-12-06T23:30"])
+    @pytest.mark.parametrize("zone", ZONES)
+    def test_are_the_same_where_clocks_change_at_night(self, zone: str, start: str) -> None:
+        one, several = series_of("FREQ=WEEKLY", zone, starts_at=datetime.fromisoformat(start), **night(start))
+        assert read_back(one, several) == taking_place(several)
+
+    def test_are_a_rule_and_what_differs_from_it(self) -> None:
+        one, several = series_of("FREQ=WEEKLY")
+        events.change(several[1], {"title": "Dinner"}, None, NOW)
+        moved = several[2].starts_at_local + timedelta(days=1)
+        events.change(several[2], {"starts_at": moved, "ends_at": moved + timedelta(hours=1)}, None, NOW)
+        events.cancel(several[3], None, NOW)
+        text = unfolded(one, several)
+        assert text.count("BEGIN:VEVENT") == 4 and text.count(f"UID:{one.id}@commonground") == 4
+        assert "RRULE:FREQ=WEEKLY" in text and text.count("RRULE") == 1
+        assert "EXDATE;TZID=Europe/Berlin:20261222T190000" in text and text.count("STATUS:CANCELLED") == 1
+        for day in ("20261208", "20261215", "20261222"):
+            assert text.count(f"RECURRENCE-ID;TZID=Europe/Berlin:{day}T190000") == 1
+        assert read_back(one, several) == taking_place(several)
+
+    def test_are_read_back_after_all_were_changed(self) -> None:
+        one, several = series_of("FREQ=WEEKLY;COUNT=8")
+        events.cancel(several[2], None, NOW)
+        coming, later = [*several[1:2], *several[3:]], WALL + timedelta(days=8, hours=1)
+        wanted = {"starts_at": later, "ends_at": later + timedelta(hours=3), "title": "Dinner"}
+        series_model.change(one, GROUP, several[1], coming, [several[2]], wanted, None, NOW)
+        assert several[0].starts_at_local == WALL and several[1].starts_at_local == later
+        assert read_back(one, several) == taking_place(several)
+        text = unfolded(one, several)
+        assert "SEQUENCE:1" in text and "COUNT=7" in text
+
+    def test_that_were_cut_are_two(self) -> None:
+        one, several = series_of("FREQ=DAILY;COUNT=10")
+        rest = series_model.split(one, several[4], NOW)
+        for event in several[4:]:
+            event.series, event.number = rest.id, event.number - 4
+        text = write("Cats", entries_of(several), {one.id: one, rest.id: rest}, whole=True)
+        found = recurring_ical_events.of(Calendar.from_ical(text)).between(NOW, NOW + timedelta(days=90))
+        assert sorted(entry["DTSTART"].dt.astimezone(UTC) for entry in found) == [event.starts_at for event in several]
+
+    def test_begin_with_what_the_calendar_has_of_them(self) -> None:
+        one, several = series_of("FREQ=DAILY;COUNT=10")
+        assert read_back(one, several[6:]) == taking_place(several[6:])
+
+    def test_leave_out_what_is_not_there(self) -> None:
+        one, several = series_of("FREQ=DAILY;COUNT=10")
+        seen = several[:4] + several[5:]
+        assert read_back(one, seen) == taking_place(seen)
+
+    def test_that_have_ended_with_nothing_left_are_no_rule(self) -> None:
+        one, several = series_of("FREQ=WEEKLY")
+        one.end(NOW)
+        for event in several:
+            events.cancel(event, None, NOW)
+        text = unfolded(one, several)
+        assert "RRULE" not in text and text.count("STATUS:CANCELLED") == len(several)
+
+    def test_of_which_only_some_are_in_a_calendar_are_instances(self) -> None:
+        one, several = series_of("FREQ=WEEKLY", "UTC")
+        text = write("Mine", [Entry.of(several[2])], {one.id: one}).decode()
+        assert f"UID:{one.id}@commonground" in text and "RRULE" not in text
+        assert "RECURRENCE-ID:20261215T190000Z" in text
+
+    def test_say_what_their_zone_does_for_some_years(self) -> None:
+        one, several = series_of("FREQ=WEEKLY")
+        assert unfolded(one, several).count("BEGIN:DAYLIGHT") == 6
+
+    def test_have_lines_of_at_most_75_bytes(self) -> None:
+        one, several = series_of("FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR,SA,SU;INTERVAL=2;WKST=SU", description="😺 " * 100)
+        lines = write("Cats", entries_of(several), {one.id: one}, whole=True).split(b"\r\n")
+        assert max(len(line) for line in lines) <= 75
+
+
+def night(start: str) -> dict[str, datetime]:
+    return {"ends_at": datetime.fromisoformat(start) + timedelta(hours=4)}
