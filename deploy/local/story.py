@@ -334,6 +334,44 @@ class Story:
             expect(found[0]["shared"] == ["hockey"], f"it is not hockey that they share: {found}")
             say(someone.name, f"reads: {found[0]['opener']}")
 
+    def they_meet_every_week(self) -> None:
+        """A weekly series; one week it is moved, and who was coming is asked again; all of it in a calendar."""
+        chapter("They meet every week")
+        day = (datetime.now(UTC) + timedelta(days=8)).date().isoformat()
+        walk = {
+            "title": "Kittens' walk",
+            "starts_at": f"{day}T19:00",
+            "ends_at": f"{day}T20:00",
+            "time_zone": "America/New_York",
+            "recurrence": "FREQ=WEEKLY;COUNT=8",
+        }
+        series = self.ana("POST", f"/v1/groups/{self.group['slug']}/events", walk)
+        weeks = series["occurrences"]
+        expect(len(weeks) == 8, f"the series has {len(weeks)} weeks and not 8")
+        clock = {one["starts_at_local"][-5:] for one in weeks}
+        expect(clock == {"19:00"}, f"the series is not always at 19:00: {clock}")
+        say("Ana", f"schedules “{walk['title']}”, eight weeks at 19:00, whatever the clocks do")
+        say("Ben", f"hears of it, once: {hear(self.ben, 'event.scheduled', weeks[0]['id'])}")
+        for week in weeks[:2]:
+            self.ben("PUT", f"/v1/events/{week['id']}/rsvps/me", {"answer": "going"})
+        say("Ben", "says “I'm coming” for the first two weeks")
+        later = (datetime.fromisoformat(weeks[1]["starts_at_local"]) + timedelta(days=1)).date().isoformat()
+        moved = {"starts_at": f"{later}T18:00", "ends_at": f"{later}T19:00"}
+        self.ana("PATCH", f"/v1/events/{weeks[1]['id']}", moved)
+        say("Ana", f"moves the second week to {later}, 18:00")
+        say("Ben", f"hears of it: {hear(self.ben, 'event.changed', weeks[1]['id'])}")
+        first, second = (self.ben("GET", f"/v1/events/{week['id']}")["viewer"] for week in weeks[:2])
+        expect(first and second is None, f"Ben was to be asked again for the second week only: {first}, {second}")
+        say("Ben", "is asked again for that week; his seat in the first one stays")
+        self.ben("PUT", f"/v1/events/{weeks[1]['id']}/rsvps/me", {"answer": "going"})
+        address = self.ben("POST", "/v1/me/calendar")["href"]
+        calendar = read_text(self.ben.base + address)
+        for week in weeks[:2]:
+            day = week["starts_at_local"][:10].replace("-", "")
+            expect(f"RECURRENCE-ID;TZID=America/New_York:{day}T190000" in calendar, "Ben's calendar lacks a week")
+        expect(f":{later.replace('-', '')}T180000" in calendar, "Ben's calendar has the second week at its old time")
+        say("Ben", "puts all he comes to into his phone, by a calendar address that only he knows")
+
     def they_help_each_other(self) -> None:
         """Ben asks too early, is told what is missing, comes to an event, and asks again; Chris offers."""
         chapter("They help each other")
@@ -438,6 +476,12 @@ def _kinds(messages: list[dict[str, Any]]) -> set[str]:
     return {_kind(one) for one in messages}
 
 
+def read_text(url: str) -> str:
+    """What stands at an address that needs no token, with iCalendar's folded lines joined."""
+    with urllib.request.urlopen(url, timeout=15) as answer:
+        return str(answer.read().decode().replace("\r\n ", ""))
+
+
 def hear(someone: Character, kind: str, about: str | None = None) -> str:
     """The title of somebody's newest notice of a kind (about a subject), as soon as it is there."""
 
@@ -460,6 +504,7 @@ def tell(base: str) -> None:
     story.a_seat_is_given_up()
     story.they_know_how_to_begin()
     story.the_newsletter_knows()
+    story.they_meet_every_week()
     story.they_help_each_other()
     story.she_reads_it_by_mail()
 
