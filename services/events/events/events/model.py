@@ -286,12 +286,17 @@ def change(event: Event, wanted: dict[str, Any], hosts: Sequence[Host] | None, n
     return changed
 
 
+def staying_hosts(hosts: Sequence[Host], person: str, sequence: int) -> list[Host]:
+    """The hosts without a person, unless they were named after this version of the group."""
+    return [host for host in hosts if host.id != person or host.as_member >= sequence]
+
+
 def unhost(event: Event, person: str, sequence: int, now: datetime) -> bool:
     """Take a person from the hosts, if they were named before their membership ended at this version of the group.
 
     Returns whether they were one; the event is then a version further.
     """
-    staying = [host for host in event.hosts if host.id != person or host.as_member >= sequence]
+    staying = staying_hosts(event.hosts, person, sequence)
     if len(staying) == len(event.hosts):
         return False
     event.hosts = staying

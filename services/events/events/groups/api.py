@@ -7,10 +7,9 @@ from typing import Any
 from chassis.messages import Received
 from chassis.subscriptions import subscribe
 from events.events import model
-from events.events.api import cancel, tell_changed
 from events.groups.schemas import ArchivedData, GroupData, MemberData
 from events.rsvps.api import keep
-from events.series.api import end_all
+from events.series.api import cancel_all, end_all, tell_changed, unhost_all
 
 
 class GroupsApi:
@@ -81,8 +80,8 @@ class GroupsApi:
             tx.groups.hold(group)
             end_all(tx, group, message)
             tx.events.archive_group(group)
-            for event in tx.events.take_turns(group, message.now):
-                cancel(tx, event, "The group was archived.", message, None)
+            coming = tx.events.take_turns(group, message.now)
+            cancel_all(tx, coming, "The group was archived.", message, None)
 
     @subscribe("groups.member.left.v1", data=MemberData)
     def give_up_seats_of_left(self, message: Received) -> None:
@@ -116,9 +115,11 @@ class GroupsApi:
             tx.groups.hold(message.data["group"]["id"])
             coming = tx.events.take_turns(message.data["group"]["id"], message.now)
             answered = set(tx.rsvps.may_come_to(person))
+            unhosted = [event for event in coming if model.unhost(event, person, message.sequence, message.now)]
+            tell_changed(tx, [(event, ["hosts"]) for event in unhosted], message, None)
+            tx.events.save_all(unhosted)
+            unhost_all(tx, message.data["group"]["id"], person, message)
             for event in coming:
-                if model.unhost(event, person, message.sequence, message.now):
-                    tell_changed(tx, event, ["hosts"], message, None)
                 if event.id in answered and not (status == "left" and event.open_to_all):
                     book = tx.rsvps.book(event, [person])
                     book.withdraw(person, message.sequence, message.now)

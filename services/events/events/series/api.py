@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from events.series import model
 from events.series.model import ALL, FOLLOWING, Series
 from events.series.schemas import Series as SeriesView
 
-SECONDS = 60
+SECONDS = 15
 MOST_DUE = 500
 """How many series are extended in one go; the next go has the rest."""
 SHOWN = 20
@@ -42,7 +43,9 @@ class SeriesApi:
     @every(SECONDS)
     def extend_series(self, tick: Tick) -> None:
         """Make the occurrences whose time has come, once: the claim, the events and their messages are one transaction."""
-        for series in self.store.series.due(tick.now, MOST_DUE):
+        due = self.store.series.due(tick.now, MOST_DUE)
+        random.shuffle(due)  # so that processes do not go from one to the next together, in each other's way
+        for series in due:
             self._extend(series, tick)
 
     def _extend(self, series: str, tick: Tick) -> None:
@@ -109,12 +112,10 @@ def change(
     plan = model.change(series, group, target, coming, cancelled, wanted, hosts, call.now)
     tx.series.save(series)
     changed = [(event, names) for event, names in plan.changed if names]
-    about = _together([event for event, _ in changed], target)
-    for event, names in changed:
-        tx.publish(EventChanged.of(event, names, call, by, **about(event)))
+    tell_changed(tx, changed, call, by, target)
     ask_again(tx, plan.moved, call.now)
-    _cancel(tx, plan.dropped, "The series takes place at other times now.", call, by)
-    tx.events.save_all([*(event for event, _ in plan.changed), *plan.dropped, *cancelled])
+    tx.events.save_all([*(event for event, _ in plan.changed), *cancelled])
+    cancel_all(tx, plan.dropped, "The series takes place at other times now.", call, by)
     _add(tx, plan.made, call, by, lambda _: {"told_with": series.told_with})
     if target.capacity != room and not target.cancelled:
         # Those of the others are promoted by message: see RsvpsApi.fill_seats.
@@ -136,8 +137,7 @@ def cancel(tx: Any, target: Event, apply: str, reason: str | None, call: Call, b
         assert target.occurrence is not None
         coming = [event for event in coming if event.occurrence and event.occurrence >= target.occurrence]
     tx.series.save(series)
-    _cancel(tx, coming, reason, call, by, target)
-    tx.events.save_all(coming)
+    cancel_all(tx, coming, reason, call, by, target)
     return target
 
 
@@ -147,6 +147,12 @@ def end_all(tx: Any, group: str, cause: Any) -> None:
     for series in growing:
         series.end(cause.now)
     tx.series.save_all(growing)
+
+
+def unhost_all(tx: Any, group: str, person: str, message: Any) -> None:
+    """Have no series of a group name a person as a host of what is to come, who was named before this message."""
+    hosted = [one for one in tx.series.growing_of_group(group) if one.unhost(person, message.sequence, message.now)]
+    tx.series.save_all(hosted)
 
 
 def _coming(tx: Any, series: Series, target: Event, call: Call) -> tuple[Event, list[Event], list[Event]]:
@@ -166,23 +172,41 @@ def _add(tx: Any, made: Sequence[Event], cause: Any, by: By, about: Callable[[Ev
         tx.publish(EventScheduled.of(event, cause, by, **about(event)))
 
 
-def _cancel(
-    tx: Any, several: Sequence[Event], reason: str | None, call: Call, by: By, lead: Event | None = None
+def tell_changed(
+    tx: Any, changed: Sequence[tuple[Event, list[str]]], cause: Any, by: By, lead: Event | None = None
 ) -> None:
+    """Tell of several changed events, each with the names of its fields that are different; people once for a series."""
+    about = _together([event for event, _ in changed], lead)
+    for event, names in changed:
+        tx.publish(EventChanged.of(event, names, cause, by, **about(event)))
+
+
+def cancel_all(
+    tx: Any, several: Sequence[Event], reason: str | None, cause: Any, by: By, lead: Event | None = None
+) -> None:
+    """Cancel several events, and tell of each; people once for a series. Raises AlreadyCancelled, EventOver."""
     about = _together(several, lead)
     for event in several:
-        events.cancel(event, reason, call.now)
-        tx.publish(EventCancelled.of(event, call, by, **about(event)))
+        events.cancel(event, reason, cause.now)
+        tx.publish(EventCancelled.of(event, cause, by, **about(event)))
+    tx.events.save_all(several)
 
 
 def _together(several: Sequence[Event], lead: Event | None = None, **of_lead: Any) -> Callable[[Event], dict[str, Any]]:
-    """What the message of each of several events says of the others: people are told once, by that of the lead."""
-    first = next((event for event in several if event is lead), next(iter(several), None))
+    """What the message of each of several events says of the others of its series: people are told once, by the lead's.
+
+    That is the first of its series, unless the `lead` is of it.
+    """
+    kin: dict[str, list[Event]] = {}
+    for event in several:
+        kin.setdefault(event.series or event.id, []).append(event)
 
     def about(event: Event) -> dict[str, Any]:
+        its = kin[event.series or event.id]
+        first = next((one for one in its if one is lead), its[0])
         if event is not first:
-            return {"told_with": first.id if first else None}
-        return {**of_lead, **({"tells_of": [one.id for one in several]} if len(several) > 1 else {})}
+            return {"told_with": first.id}
+        return {**of_lead, **({"tells_of": [one.id for one in its]} if len(its) > 1 else {})}
 
     return about
 

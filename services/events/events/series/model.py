@@ -77,6 +77,15 @@ class Series:
             self.next = self.extend_at = None
             self.revise(now)
 
+    def unhost(self, person: str, sequence: int, now: datetime) -> bool:
+        """Name a person as a host no more, who was named before this version of the group; whether they were."""
+        staying = events.staying_hosts(self.hosts, person, sequence)
+        if len(staying) == len(self.hosts):
+            return False
+        self.hosts = staying
+        self.revise(now)
+        return True
+
     def times(self, since: datetime, number: int) -> Iterator[tuple[int, datetime]]:
         """Its times from the one with this number on, each with its number."""
         times = enumerate(self.rule.times(since), number)

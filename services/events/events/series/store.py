@@ -84,7 +84,7 @@ def _document(series: Series) -> dict[str, Any]:
         document[name] = _text(document[name])
     for name in _LENGTHS:
         document[name] = None if document[name] is None else document[name].total_seconds()
-    document["hosts"] = [{"id": host.id, "handle": host.handle} for host in series.hosts]
+    document["hosts"] = [asdict(host) for host in series.hosts]
     document["rule"] = {**asdict(series.rule), "until": _text(series.rule.until)}
     return {**document, "schema": SCHEMA}
 
@@ -99,7 +99,7 @@ def _known(document: dict[str, Any]) -> Series:
         kept[name] = _local(kept[name])
     for name in _LENGTHS:
         kept[name] = None if kept[name] is None else timedelta(seconds=kept[name])
-    kept["hosts"] = [Host(host["id"], host["handle"]) for host in kept["hosts"]]
+    kept["hosts"] = [Host(**host) for host in kept["hosts"]]
     kept["rule"] = _rule(kept["rule"])
     return Series(id=document["_id"], **kept)
 

@@ -115,8 +115,11 @@ class TestSeveralProcesses:
         self, world: Any, group: dict[str, Any], heard: Any, processes: Callable[[], RunningService]
     ) -> None:
         victim, other = processes(), processes()
-        times = soon(HOUR, 8)
-        events = [world.schedule(group, **times) for _ in range(150)]
+        events = [world.schedule(group, **starts(3 * DAY)) for _ in range(150)]
+        # All due in the same moment, however long it took to schedule them.
+        near = datetime.now(UTC) + HOUR
+        due_now = {"$set": {"starts_at": near, "due_at": near - HOUR, "reminder": "PT1H"}}
+        world.store.events.documents.update_many({"_id": {"$in": [event["id"] for event in events]}}, due_now)
         first = events[0]
         wait_until(lambda: leads(heard(first, 1)), 40, what="the first reminder")
         victim.kill()

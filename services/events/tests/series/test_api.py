@@ -293,13 +293,41 @@ class TestCancelling:
         assert world.store.series.find(made["id"]).extend_at is None
         assert cancel(world, events[3], "all").problem == "already-cancelled"
 
-    def test_comes_with_the_end_of_the_group(self, world: Any) -> None:
+    def test_comes_with_the_end_of_the_group(self, world: Any, heard: Any) -> None:
         group = world.group()
-        made, _ = series(world, group, "FREQ=WEEKLY")
+        made, events = series(world, group, "FREQ=WEEKLY")
+        other = world.schedule(group)
         world.archived(group)
         world.settled()
+        assert heard(events[0], 2)[1]["data"]["tells_of"] == [event["id"] for event in events]
+        assert "told_with" not in heard(other, 2)[1]["data"] and "tells_of" not in heard(other, 2)[1]["data"]
         assert {event["status"] for event in events_of(world, made["id"])} == {"cancelled"}
         assert world.store.series.find(made["id"]).ended
+
+
+class TestHosts:
+    def test_who_is_removed_hosts_none_of_it_and_people_are_told_once(self, world: Any, heard: Any) -> None:
+        group = world.group(world.ben)
+        hosts = [world.ana.handle, world.ben.handle]
+        made, events = series(world, group, "FREQ=WEEKLY", hosts=hosts)
+        assert world.api.patch(f"/v1/events/{events[3]['id']}?apply=all", {"capacity": 9}, as_=world.ben).status == 200
+        world.member("removed", group, world.ben)
+        world.settled()
+        assert {tuple(event["hosts"]) for event in events_of(world, made["id"])} == {(world.ana.handle,)}
+        assert [host.id for host in world.store.series.find(made["id"]).hosts] == [world.ana.id]
+        told = [heard(event, 3)[2]["data"] for event in events]
+        assert told[0]["changed"] == ["hosts"] and len(told[0]["tells_of"]) == len(events)
+        assert {one["told_with"] for one in told[1:]} == {events[0]["id"]}
+
+    def test_who_erases_themselves_is_in_no_series(self, world: Any) -> None:
+        group = world.group(world.ben)
+        world.member("role_changed", group, world.ben, "organizer")
+        world.settled()
+        plan = world.plan(recurrence="FREQ=WEEKLY")
+        made = world.api.post(f"/v1/groups/{group['id']}/events", plan, as_=world.ben).json()
+        world.erased(world.ben)
+        world.settled()
+        assert world.ben.id not in str(world.store.series.documents.find_one({"_id": made["id"]}))
 
 
 class TestAtOnce:
@@ -349,7 +377,7 @@ class TestExtending:
         for made, events in several[::5]:
             assert patch(world, events[0], "all", title="Dinner", capacity=7).status == 200
             assert made["id"]
-        wait_until(lambda: world.store.series.due(datetime.now(UTC), 100) == [], 40, what="the extension of all series")
+        wait_until(lambda: world.store.series.due(datetime.now(UTC), 100) == [], 60, what="the extension of all series")
         for number, (made, _) in enumerate(several):
             now = events_of(world, made["id"])
             assert locals_of(now) == before[number] and locals_of(now)[-3:] == gone[number]
