@@ -327,12 +327,17 @@ class Story:
         chapter("They know how to begin")
         for someone in (self.ben, self.dora):
             someone("PATCH", "/v1/me", {"icebreakers": True})
-        asked = f"/v1/events/{self.event['id']}/icebreakers"
         for someone, other in ((self.ben, self.dora), (self.dora, self.ben)):
-            found = in_time(lambda someone=someone: someone("GET", asked)["items"], f"{someone.name}'s icebreaker")
+            found = self.icebreakers_of(someone)
             expect(found[0]["person"]["handle"] == other.handle, f"{someone.name} is to meet somebody else: {found}")
             expect(found[0]["shared"] == ["hockey"], f"it is not hockey that they share: {found}")
             say(someone.name, f"reads: {found[0]['opener']}")
+
+    def icebreakers_of(self, someone: Character) -> list[dict[str, Any]]:
+        """Whom somebody who is going is to meet, as soon as the event has heard who opted in."""
+        asked = f"/v1/events/{self.event['id']}/icebreakers"
+        found: list[dict[str, Any]] = in_time(lambda: someone("GET", asked)["items"], f"{someone.name}'s icebreaker")
+        return found
 
     def they_meet_every_week(self) -> None:
         """A weekly series; one week it is moved, and who was coming is asked again; all of it in a calendar."""
