@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from operator import itemgetter
 from typing import Any
 
 from pymongo import ASCENDING, IndexModel
@@ -11,6 +12,9 @@ from chassis.store import Projection
 from notifications.audiences.model import Standing
 
 SCHEMA = 1
+
+AT_ONCE = 10_000
+"""How many standings one answer of MongoDB brings; otherwise it is 101 at first, and who is in more waits twice."""
 
 
 class Standings(Projection):
@@ -39,7 +43,8 @@ class Standings(Projection):
 
     def of(self, person: str) -> list[Standing]:
         """All standings of a person."""
-        return [_standing(found) for found in self.documents.find({"person": person}, _WANTED, session=self.session)]
+        found = self.documents.find({"person": person}, _WANTED, batch_size=AT_ONCE, session=self.session)
+        return [_standing(one) for one in found]
 
     def those(self, people: Collection[str], places: Collection[str]) -> dict[str, list[Standing]]:
         """How these people stand to these groups and events, by person."""
@@ -103,6 +108,7 @@ class Groups(Projection):
 
 
 _FIELDS = tuple(Standing.__dataclass_fields__)
+_values = itemgetter(*_FIELDS)
 _WANTED = {"_id": 0, **dict.fromkeys(_FIELDS, 1)}
 
 
@@ -115,4 +121,4 @@ def _key(person: str, to: str) -> str:
 
 
 def _standing(found: dict[str, Any]) -> Standing:
-    return Standing(*(found[name] for name in _FIELDS))
+    return Standing(*_values(found))
