@@ -127,7 +127,8 @@ def story() -> None:
     """Tell the product's story to the running gateway."""
     stack = _running()
     program = str(Path(__file__).parent / "story.py")
-    sys.exit(subprocess.call([sys.executable, program, stack.http], env={**os.environ, **stack.addresses()}))
+    command = [sys.executable, "-W", "ignore", program, stack.http]
+    sys.exit(subprocess.call(command, env={**os.environ, **stack.addresses()}))
 
 
 def operate() -> None:

@@ -514,11 +514,41 @@ def tell(base: str) -> None:
     story.she_reads_it_by_mail()
 
 
+def tell_with_another_system(base: str) -> None:
+    """The story, and what another system heard of it where there can be one. Raises as `tell` does."""
+    try:
+        import newsletter  # here: to tell the story alone takes nothing but Python's own library
+    except ImportError as missing:
+        tell(base)
+        say("", f"(Here a newsletter would print what it heard: {missing}.)")
+        return
+    told = False
+    try:
+        with newsletter.listening(os.environ) as another:
+            tell(base)
+            told = True
+            chapter("Meanwhile a newsletter, a program in Node, heard what is public")
+            for message in another.wait("Coffee, quickly"):
+                say("", in_a_line(message))
+    except newsletter.NotThere as reason:
+        if not told:
+            tell(base)
+        say("", f"(Here a newsletter would print what it heard. {reason})")
+
+
+def in_a_line(message: dict[str, Any]) -> str:
+    """The type of a message, what it is about, and who."""
+    data = message["data"]
+    about = data.get("event", {}).get("title") or data.get("group", {}).get("name") or ""
+    who = data.get("person", {}).get("display_name", "")
+    return f"{message['type'].removeprefix('commonground.'):<28} {' · '.join(one for one in (about, who) if one)}"
+
+
 def main() -> None:
     """Tell the story to the gateway named on the command line, in CG_HTTP, or at its usual place."""
     base = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("CG_HTTP", "http://127.0.0.1:8000")
     try:
-        tell(base.rstrip("/"))
+        tell_with_another_system(base.rstrip("/"))
     except Refused as refusal:
         raise SystemExit(f"\nThe story broke: {refusal}") from None
     except urllib.error.URLError as fault:

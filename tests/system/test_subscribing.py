@@ -42,9 +42,9 @@ class Printing:
         self.process = process
 
     def lines(self) -> list[str]:
-        """What was printed until now, whole lines only."""
-        printed = self.process.log.read_text() if self.process.log.exists() else ""
-        return printed.splitlines() if printed.endswith("\n") else printed.splitlines()[:-1]
+        """The messages that were printed until now, whole lines only."""
+        printed, _, _ = self.process.log.read_text().rpartition("\n")
+        return [line for line in printed.splitlines() if not line.startswith("listening from")]
 
     def until(self, text: str) -> list[str]:
         """Wait until a line has this in it. Gives all lines up to it."""

@@ -20,6 +20,7 @@ async function setup(connection) {
     console.log(message.content.toString()); // here: what this system is for
     channel.ack(message); // what was acknowledged does not come again
   });
+  console.error(`listening from ${queue}`);
 }
 
 const connection = await amqplib.connect(address, { recovery: { setup, waitForConnect: false } });

@@ -27,6 +27,7 @@ def listen(connection: Connection, patterns: list[str]) -> None:
     for queue in queues:
         queue(connection).declare()
     with Consumer(connection, queues[:1], on_message=hear, prefetch_count=50):
+        print(f"listening from {name}", file=sys.stderr)
         while True:
             try:
                 connection.drain_events(timeout=10)
