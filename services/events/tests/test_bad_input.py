@@ -121,7 +121,7 @@ def answers(world: Any, kept: dict[str, Any], route: str, bodies: list[Any], que
     """What Ana is answered to each of these bodies, of which nothing may change anything."""
     method, path = route.split()
     event = kept["event"]
-    path = path.format(event=event["id"], group=event["group"]["id"], file="x.ics") + query
+    path = path.format(event=event["id"], group=event["group"]["id"], series="ser_0", file="x.ics") + query
     before = everything(world)
     sent = [
         world.api.send(method, path, as_=kept["ana"], **({"body": one} if isinstance(one, bytes) else {"json": one}))

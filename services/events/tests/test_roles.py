@@ -39,6 +39,7 @@ RUNNERS = (401, 403, 403, 403, 403, 403, 403, 200, 200, 200)
 OF_EVENT: dict[str, tuple[Any, tuple[int, ...]]] = {
     "GET /v1/events/{event}": (None, ALL),
     "GET /v1/events/{event}/calendar.ics": (None, ALL),
+    "GET /v1/series/{series}": (None, ALL),
     "PATCH /v1/events/{event}": ({"description": "Different"}, RUNNERS),
     "POST /v1/events/{event}/cancellation": ({}, RUNNERS),
     "PUT /v1/events/{event}/rsvps/me": ({"answer": "maybe"}, (401, 200, 200, 403, 200, 200, 200, 200, 200, 200)),
@@ -93,7 +94,8 @@ def staged(world: Any, stages: dict[tuple[str, str], Any]) -> Stage:
             stage.group, as_=stage.people.organizer, **stage.plan, hosts=[stage.people.host.handle], join_url=stage.link
         )
         world.goes(event, stage.people.going, stage.people.waitlisted)
-        stage.event, stage.ids = event, {"event": event["id"], "group": stage.group["id"]}
+        stage.event = event
+        stage.ids = {"event": event["id"], "group": stage.group["id"], "series": stage.series}
         stage.version = world.read(event, stage.people.organizer)["version"]
 
     def staged(of_group: str, of_event: str) -> Any:
@@ -115,6 +117,8 @@ def staged(world: Any, stages: dict[tuple[str, str], Any]) -> Stage:
             stage = SimpleNamespace(people=people, group=group, plan=plan)
             stage.venue = {"name": "Hall", "location": {"lat": 1.5, "lon": 2.5}}
             stage.plan["venue"] = stage.venue
+            weekly = {**plan, "recurrence": "FREQ=WEEKLY;COUNT=2"}
+            stage.series = world.schedule(group, as_=people.organizer, **weekly)["id"]
             schedule(stage)
             stages[of_group, of_event] = stage
         stage = stages[of_group, of_event]
