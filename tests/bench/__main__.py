@@ -12,7 +12,7 @@ from tests.bench.figures import Result
 from tests.bench.report import as_text, write
 from tests.bench.stage import ROOT, Stage
 
-BENCHES = ("reading", "relay", "notice", "seats", "audience", "search", "rush", "mail", "webhooks")
+BENCHES = ("reading", "relay", "notice", "seats", "audience", "search", "rush", "mail", "webhooks", "near", "crowd")
 
 
 def main() -> int:

@@ -51,7 +51,7 @@ def measure(stage: Stage, *, quick: bool) -> Result:
         seconds["bare"].append(_timed(bare, pair))
         seconds["ours"].append(_timed(ours, pair))
     p99 = {name: percentile(values, 99) for name, values in seconds.items()}
-    plans = _plans(stage, lambda: [ours(pair) for pair in pairs[:50]])
+    plans = plans_of(stage, lambda: [ours(pair) for pair in pairs[:50]])
     return Result(
         figures=[
             latencies("bare PyMongo query", seconds["bare"]),
@@ -60,7 +60,7 @@ def measure(stage: Stage, *, quick: bool) -> Result:
         ],
         targets=[
             Target("times the bare query's p99", p99["ours"] / p99["bare"], 3, "at most"),
-            Target("searches that used an index", 100 * _share(plans), 100, "exactly", "%"),
+            Target("searches that used an index", 100 * share_indexed(plans), 100, "exactly", "%"),
         ],
         details={"plans": sorted({one["plan"] for one in plans})},
     )
@@ -97,7 +97,7 @@ def _timed(ask: Callable[[tuple[str, str]], list[str]], pair: tuple[str, str]) -
     return time.perf_counter() - begun
 
 
-def _plans(stage: Stage, search: Callable[[], Any]) -> list[dict[str, Any]]:
+def plans_of(stage: Stage, search: Callable[[], Any]) -> list[dict[str, Any]]:
     """What the database says it did for searches: its plan, and how many documents it read."""
     database = stage.database("groups")
     database.command("profile", 2)
@@ -111,5 +111,6 @@ def _plans(stage: Stage, search: Callable[[], Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _share(plans: list[dict[str, Any]]) -> float:
+def share_indexed(plans: list[dict[str, Any]]) -> float:
+    """Which part of the plans took what they wanted from an index."""
     return sum(one["plan"].startswith("IXSCAN") for one in plans) / len(plans) if plans else 0.0
