@@ -13,6 +13,7 @@ from pymongo.errors import DuplicateKeyError
 from chassis.store import Repository
 from chassis.together import Together
 from groups.groups.model import FIELDS, Group, Viewer
+from groups.interests.store import some_with
 from groups.search.model import pairs_of, size_of, words_to_find
 
 _PLAIN = tuple(name for name in FIELDS if name != "id")
@@ -121,12 +122,7 @@ class Groups(Repository):
 
     def with_interests(self, interests: Sequence[str], limit: int) -> list[str]:
         """The ids of some groups, listed or not, that have any of these interests."""
-        found: list[str] = []
-        for listed in (True, False):
-            wanted = {"listed": listed, "interests": {"$in": list(interests)}}
-            some = self.documents.find(wanted, {"_id": 1}, session=self.session).limit(limit)
-            found += [one["_id"] for one in some]
-        return found
+        return some_with(self, interests, "listed", limit)
 
 
 def _is_id(reference: str) -> bool:

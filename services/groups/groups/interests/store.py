@@ -78,3 +78,16 @@ class Interests(Repository):
         wanted = {"_id": {"$regex": "^" + re.escape(prefix)}} if prefix else {}
         found = self.documents.find({"$and": [wanted, beyond(ORDER, after)]}, session=self.session)
         return [{**one, "name": one["_id"]} for one in found.sort(ORDER).limit(limit)]
+
+
+def some_with(repository: Repository, interests: Iterable[str], half: str, limit: int) -> list[str]:
+    """The ids of some documents of a repository that have any of these interests.
+
+    The index of their interests is in two parts, for those of which the field `half` is true and for the others.
+    """
+    found: list[str] = []
+    for value in (True, False):
+        wanted = {half: value, "interests": {"$in": list(interests)}}
+        some = repository.documents.find(wanted, {"_id": 1}, session=repository.session).limit(limit)
+        found += [one["_id"] for one in some]
+    return found

@@ -11,6 +11,7 @@ from pymongo.errors import DuplicateKeyError
 
 from chassis.problems import AuthenticationRequired, NotFound
 from chassis.store import Repository
+from groups.interests.store import some_with
 from groups.people.model import HandleTaken, Person
 
 WITHOUT_PASSWORD = {"password": 0, "held": 0}
@@ -91,12 +92,7 @@ class People(Repository):
 
     def with_interests(self, interests: Sequence[str], limit: int) -> list[str]:
         """The ids of some people who have any of these interests."""
-        found: list[str] = []
-        for allowed in (True, False):
-            wanted = {"allow_promotions": allowed, "interests": {"$in": list(interests)}}
-            some = self.documents.find(wanted, {"_id": 1}, session=self.session).limit(limit)
-            found += [one["_id"] for one in some]
-        return found
+        return some_with(self, interests, "allow_promotions", limit)
 
     def with_password(self, handle: str) -> tuple[Person, str] | None:
         """The person with this handle and the hash of their password, or None."""
