@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from typing import Any
 
 from chassis.nodes import HOST
+
+IDLE_SECONDS = 10
 
 
 class Refused(Exception):
@@ -20,9 +23,13 @@ class Api:
         self.port = port
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.connection = http.client.HTTPConnection(HOST, port, timeout=30)
+        self.used_at = time.monotonic()
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Send a request and give the answer's content. Raises Refused unless the status is 2xx."""
+        if time.monotonic() - self.used_at > IDLE_SECONDS:
+            self.connection.close()  # and opened anew, before the gateway closes it while we send
+        self.used_at = time.monotonic()
         headers = dict(self.headers)
         if body is not None:
             headers["Content-Type"] = "application/json"
