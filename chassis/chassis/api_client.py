@@ -16,7 +16,7 @@ from chassis.calls import CONTRACT, REPLIES, queue_of
 from chassis.connection import connect
 
 SECONDS = 5.0
-CONDITIONS = ("if_match", "if_none_match", "idempotency_key")
+CONDITIONS = ("if_match", "if_none_match", "idempotency_key", "last_event_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,10 @@ class ApiClient:
         **headers: str,
     ) -> ApiAnswer:
         """Call `method path` as a person or nobody, with query parameters, a JSON or raw body, and the headers `if_match`,
-        `if_none_match`, `idempotency_key`. Raises NoAnswer, and LookupError when the contract has no such route."""
+        `if_none_match`, `idempotency_key`, `last_event_id`.
+
+        Raises NoAnswer, and LookupError when the contract has no such route.
+        """
         number = self.send(method, path, json, as_=as_, params=params, body=body, seconds=seconds, **headers)
         return self.receive(number, seconds)
 
@@ -150,6 +153,12 @@ class ApiClient:
         line, _, body = payload.partition(b"\n")
         status, headers = json.loads(line)
         return ApiAnswer(status, headers, body)
+
+    def internal(self, endpoint: str, json: Any) -> ApiAnswer:
+        """Call an internal endpoint by its name, as the gateway does on its own behalf. Raises NoAnswer."""
+        head: dict[str, Any] = {"path": {}, "target": "", "query": "", "caller": None}
+        head |= dict.fromkeys(CONDITIONS)
+        return self.receive(self._publish(endpoint, head, _dumps(json), SECONDS))
 
     def contract(self, seconds: float = SECONDS) -> dict[str, Any]:
         """The service's contract."""

@@ -196,6 +196,7 @@ def _read(payload: bytes) -> Call:
         if_match=head["if_match"],
         if_none_match=head["if_none_match"],
         idempotency_key=head["idempotency_key"],
+        last_event_id=head.get("last_event_id"),
     )
 
 

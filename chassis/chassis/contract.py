@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import re
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -16,7 +17,7 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
 from chassis import problems as known
-from chassis.endpoints import ANYONE, JSON, PROBLEM_JSON, Endpoint, Reply, to_json
+from chassis.endpoints import ANYONE, EVENT_STREAM, JSON, PROBLEM_JSON, Endpoint, Reply, to_json
 from chassis.messages import CONTENT_TYPE, PREFIX, Message
 from chassis.problems import Problem
 from chassis.schemas import Cursor, Either, Text, Time
@@ -98,6 +99,7 @@ def _route(name: str, one: Endpoint) -> dict[str, Any]:
         "idempotent": one.idempotent,
         "limit": one.limit,
         "form": one.form,
+        "stream": one.stream and asdict(one.stream),
     }
 
 
@@ -260,6 +262,8 @@ def _parameters(plugin: MarshmallowPlugin, one: Endpoint) -> list[dict[str, Any]
     versioned = one.returns is not None and "version" in one.returns.fields
     if versioned and one.method == "GET":
         parameters.append(_header("If-None-Match", {"type": "string"}, "Answers 304 while it has this ETag."))
+    if one.stream is not None:
+        parameters.append(_header("Last-Event-ID", {"type": "string"}, "Goes on after the event that had this id."))
     if one.method in ("PATCH", "DELETE"):
         parameters.append(_header("If-Match", {"type": "string"}, "Change it only while it has this ETag."))
     return parameters
@@ -273,6 +277,8 @@ def _responses(plugin: MarshmallowPlugin, one: Endpoint) -> dict[str, Any]:
     success: dict[str, Any] = {"description": "Done"}
     if one.returns is not None and one.status != 204:
         success["content"] = {one.media_type: {"schema": _reference(plugin, one.returns)}}
+    elif one.stream is not None:
+        success["content"] = {EVENT_STREAM: {"schema": {"type": "string"}}}
     elif one.media_type != JSON:
         success["content"] = {one.media_type: {"schema": {"type": "string"}}}
     if one.returns is not None and "version" in one.returns.fields:

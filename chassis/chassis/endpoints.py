@@ -40,6 +40,28 @@ SIGNED_IN: Access = "signed-in"
 
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
+EVENT_STREAM = "text/event-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What makes an endpoint a stream (Server-Sent Events): the names of the internal endpoints by which it goes on.
+
+    The endpoint itself answers each time somebody comes, or comes back: `{"topics", "items": [{"id", "data"}], "after",
+    "more"}`: what to wait for, what they have missed since `call.last_event_id` in the order of ids (nothing if that is
+    None), from where to go on, and whether there is more already.
+    """
+
+    event: str
+    """What each thing that is told is called."""
+    follow: str
+    """Takes `{"after", "until", "people"}` and answers what is new after one place, up to another one (or as far as it goes,
+    where that is null), and for which of these people: `{"until", "more", "topics", "items": [{"id", "data", "people"}]}`,
+    with the topics of all that is new, whoever it is for."""
+    topics: str
+    """Takes `{"people"}` and answers what each of them waits for: `{"topics": {person: [topic]}}`."""
+    ticket: str | None = None
+    """Takes `{"ticket"}`, from the query, and answers who that lets in, once: `{"caller"}`, else null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +99,8 @@ class Call:
     if_match: str | None = None
     if_none_match: str | None = None
     idempotency_key: str | None = None
+    last_event_id: str | None = None
+    """From where a stream goes on, for who comes back."""
     now: datetime = field(default_factory=lambda: _now())
     claim: idempotency.Claim | None = None
     pending: Any = None
@@ -159,6 +183,7 @@ class Endpoint(Entrypoint):
         answers: dict[int, str] | None = None,
         internal: bool = False,
         form: bool = False,
+        stream: Stream | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -168,7 +193,7 @@ class Endpoint(Entrypoint):
         self.query = query() if query else None
         self.returns = returns() if returns else None
         self.problems, self.media_type, self.tag, self.limit = problems, media_type, tag, limit
-        self.answers, self.internal, self.form = answers or {}, internal, form
+        self.answers, self.internal, self.form, self.stream = answers or {}, internal, form, stream
 
     def setup(self) -> None:
         self.calls.register_provider(self)
@@ -334,6 +359,7 @@ def endpoint(
     - `limit`: a tighter rate limit of its own, e.g. `"10/minute"`.
     - `form`: takes an HTML form too, and what stands in it changes nothing (as in RFC 8058).
     - `internal`: callable by the gateway only, in no document.
+    - `stream`: clients get a stream of Server-Sent Events, which the gateway keeps open; see Stream.
 
     The docstring's first line is the summary in the OpenAPI document, the rest its description. The method gets
     `(self, call, **path arguments, query=…, body=…)` and returns the content, a Page, an Answer, or None for no content.

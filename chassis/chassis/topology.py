@@ -95,6 +95,11 @@ def exchange_of(service: str) -> str:
     return f"commonground.{service}"
 
 
+def live_of(service: str) -> str:
+    """The exchange over which a service wakes those who wait for news, by topic (see chassis.live)."""
+    return f"commonground.live.{service}"
+
+
 def inbox_of(service: str) -> str:
     """The queue of all that a service listens to."""
     return f"commonground.{service}.inbox"
@@ -128,6 +133,7 @@ def shared(services: Iterable[str]) -> list[Declared]:
     ]
     for service in services:
         found += [Exchange(exchange_of(service), "topic"), Binding(exchange_of(service), MESSAGES, to_exchange=True)]
+        found.append(Exchange(live_of(service), "direct"))
     return found
 
 
@@ -227,7 +233,7 @@ _UNNAMED = r"amq\.gen.*"
 
 
 def permissions(service: str) -> Permissions:
-    """A service's account: it declares its own queues and publishes to its own exchange, as no other service can.
+    """A service's account: it declares its own queues and publishes to its own exchanges, as no other service can.
 
     It declares no exchange and binds none, so what is published cannot be led elsewhere.
     """
@@ -235,17 +241,17 @@ def permissions(service: str) -> Permissions:
     own = rf"commonground\.calls\.{name}|commonground\.{name}\.(inbox|parked|retry\..+)|{_UNNAMED}"
     return Permissions(
         configure=f"^({own})$",
-        write=rf"^({own}|commonground\.{name}|{re.escape(CONTRACTS)}|{_DEFAULT})$",
+        write=rf"^({own}|commonground\.{name}|commonground\.live\.{name}|{re.escape(CONTRACTS)}|{_DEFAULT})$",
         read=f"^({own}|{re.escape(MESSAGES)}|{re.escape(LOG)})$",
     )
 
 
 def gateway_permissions() -> Permissions:
-    """The gateway's account: it calls services and hears of new contracts. It sees no message."""
+    """The gateway's account: it calls services, hears of new contracts, and is woken. It sees no message."""
     return Permissions(
         configure=f"^({_UNNAMED})$",
         write=f"^({_UNNAMED}|{_DEFAULT})$",
-        read=f"^({_UNNAMED}|{re.escape(CONTRACTS)})$",
+        read=rf"^({_UNNAMED}|{re.escape(CONTRACTS)}|commonground\.live\..+)$",
     )
 
 

@@ -65,6 +65,7 @@ def test_a_route_says_what_the_gateway_must_know(notebook):
         "idempotent": True,
         "limit": None,
         "form": False,
+        "stream": None,
     }
 
 

@@ -1,10 +1,13 @@
 """What stands on the broker, where it leads, and who may do what with it."""
 
+import json
+
 import amqp
 import pytest
 
 from chassis import topology
 from chassis.connection import connect
+from chassis.live import Live
 from chassis.testing import wait_until
 
 
@@ -138,6 +141,7 @@ def test_a_service_publishes_to_its_own_exchange_and_no_other(bus, account):
     publish(account("groups"), "commonground.groups", "groups.test.v1")
     for other in ("commonground.events", "commonground.messages", "commonground.public", "commonground.audience"):
         refused(account("groups"), other)
+    refused(account("groups"), "commonground.live.events")
 
 
 def test_a_service_can_neither_read_nor_bind_nor_declare_what_is_not_its_own(bus, account):
@@ -161,6 +165,24 @@ def test_the_gateway_sees_no_message(account):
     for exchange in ("commonground.messages", "commonground.public"):
         assert not allowed(gateway, lambda channel, exchange=exchange: subscribe_on(channel, exchange))
     refused(gateway, "commonground.groups")
+
+
+def test_a_service_wakes_the_gateway_and_nobody_else_does(account):
+    gateway, woken = account("gateway"), []
+    channel = gateway.channel()
+    queue = channel.queue_declare(exclusive=True).queue
+    for topic in ("person:ana", "group:kittens"):
+        channel.queue_bind(queue, "commonground.live.groups", topic)
+    channel.basic_consume(queue, no_ack=True, callback=lambda message: woken.append(json.loads(message.body)))
+    live = Live()
+    live.exchange = topology.live_of("groups")
+    live.channel = account("groups").channel()
+    live.news(["person:ben"])
+    live.news(["person:ana", "group:kittens", "person:ben"])
+    gateway.drain_events(timeout=5)
+    assert woken == [["group:kittens", "person:ana", "person:ben"]], "once, though two of its topics are waited for"
+    refused(account("gateway"), "commonground.live.groups")
+    assert not allowed(account("newsletter"), lambda channel: subscribe_on(channel, "commonground.live.groups"))
 
 
 def subscribe_on(channel, exchange, queue=""):
