@@ -7,6 +7,7 @@ import logging
 import resource
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from limits.errors import ConfigurationError
@@ -15,6 +16,7 @@ from chassis import logs, tracing
 from chassis.announcements import Announcements
 from chassis.calls import CallClient
 from chassis.health import Health
+from chassis.live import Wakes
 from chassis.process import MARGIN_SECONDS
 from chassis.settings import EXIT_CONFIGURATION, read_or_exit
 from gateway import measures
@@ -27,6 +29,7 @@ from gateway.pages import Pages
 from gateway.rates import Rates
 from gateway.server import Server
 from gateway.settings import GatewaySettings
+from gateway.streams import Streams
 
 log = logging.getLogger("gateway")
 
@@ -51,6 +54,7 @@ def main() -> int:
     )
     calls = CallClient(settings.amqp_uri, "gateway", _tell(health))
     contracts = Contracts(settings.services, calls.call, health)
+    streams = Streams(calls.call, partial(Wakes, settings.amqp_uri, "gateway"), settings.streams)
     access_log = _access_log(settings)
     gateway = Gateway(
         contracts=contracts,
@@ -59,6 +63,7 @@ def main() -> int:
         addresses=Addresses(settings.trusted_proxies),
         pages=Pages(contracts, health),
         call=calls.call,
+        streams=streams,
         deadline_seconds=settings.call_deadline_seconds,
         access_log=access_log,
     )
@@ -72,7 +77,7 @@ def main() -> int:
     measures.connections.set_function(lambda: len(server.connections))
     announcements = Announcements(settings.amqp_uri, "gateway", contracts.announced)
     health.serve(settings.health_host, settings.health_port)
-    for one in (calls, announcements, contracts, server):
+    for one in (calls, announcements, contracts, streams, server):
         one.start()
     health.ready("start")
     log.info("serving", extra={"http": f"http://{settings.http_host}:{server.port}"})
@@ -82,6 +87,7 @@ def main() -> int:
     watchdog(settings.drain_seconds + MARGIN_SECONDS)
     health.waiting("stop", "stopping")
     contracts.stop()
+    streams.stop()
     if not server.drain(settings.drain_seconds):
         log.warning("requests were cut off", extra={"connections": len(server.connections)})
     announcements.stop()

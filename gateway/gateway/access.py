@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from gateway.application import Exchange
-    from gateway.http1 import Answer
+    from gateway.http1 import Answer, Streaming
 
 FLUSH_SECONDS = 0.2
 
@@ -35,7 +35,7 @@ class AccessLog:
         self.stopping = True
         self.flush()
 
-    def note(self, exchange: Exchange, answer: Answer, seconds: float) -> None:
+    def note(self, exchange: Exchange, answer: Answer | Streaming, seconds: float) -> None:
         """Note a request that was answered."""
         entry = {
             "method": exchange.request.method,
@@ -43,7 +43,7 @@ class AccessLog:
             "route": exchange.route,
             "status": answer.status,
             "ms": round(seconds * 1000, 2),
-            "bytes": len(answer.body),
+            "bytes": len(answer[2]) if isinstance(answer[2], bytes) else None,
             "request": exchange.id,
             "address": exchange.address,
             "person": exchange.caller["id"] if exchange.caller else None,

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import time
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
+from urllib.parse import parse_qs
 
 from chassis import tracing
+from chassis.endpoints import EVENT_STREAM
 from chassis.problems import (
     AuthenticationRequired,
     MalformedRequest,
@@ -22,12 +25,13 @@ from chassis.problems import (
 from gateway import marks, measures
 from gateway.access import AccessLog
 from gateway.addresses import Addresses
-from gateway.contracts import Call, Contracts
-from gateway.credentials import Credentials
-from gateway.http1 import Answer, Gone, Malformed, Request, TooLong
+from gateway.contracts import Call, Contracts, question
+from gateway.credentials import TRUST_SECONDS, Credentials, InvalidToken
+from gateway.http1 import Answer, Gone, Malformed, Request, Streaming, TooLong
 from gateway.pages import Pages
 from gateway.rates import Rates
 from gateway.routes import BadPath, Match, Route, decode
+from gateway.streams import Stream, Streams
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +42,8 @@ _NOSNIFF = ("X-Content-Type-Options", "nosniff")
 _VARY = ("Vary", "Authorization")
 _KEEP_TO_CHECK = ("Cache-Control", "private, no-cache")
 _DO_NOT_KEEP = ("Cache-Control", "no-store")
+_EVENTS = ("Content-Type", EVENT_STREAM)
+_DO_NOT_GATHER = ("X-Accel-Buffering", "no")
 _PROBLEM_TYPE = ("Content-Type", "application/problem+json")
 
 
@@ -68,20 +74,22 @@ class Gateway:
         addresses: Addresses,
         pages: Pages,
         call: Call,
+        streams: Streams,
         deadline_seconds: float = 5.0,
         access_log: AccessLog | None = None,
     ) -> None:
         self.contracts, self.credentials, self.rates = contracts, credentials, rates
-        self.addresses, self.pages, self.call = addresses, pages, call
+        self.addresses, self.pages, self.call, self.streams = addresses, pages, call, streams
         self.deadline_seconds, self.access_log = deadline_seconds, access_log
 
     # -- what the server asks for
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Answer | Streaming:
         """Answer a request; whatever goes wrong is told as a problem (RFC 9457). Raises Gone."""
         started = time.perf_counter()
         exchange = Exchange(request, self.addresses.of(request.peer, request.headers.get("x-forwarded-for")))
         with tracing.span(request.method, exchange):
+            answer: Answer | Streaming
             try:
                 answer = self._answer(exchange)
             except Problem as problem:
@@ -111,7 +119,7 @@ class Gateway:
 
     # -- the way of a request
 
-    def _answer(self, exchange: Exchange) -> Answer:
+    def _answer(self, exchange: Exchange) -> Answer | Streaming:
         request = exchange.request
         if request.length is not None and request.length > BODY_BYTES:
             raise _too_large()
@@ -127,6 +135,8 @@ class Gateway:
         route = match.route
         if route is None:
             return self._other_method(exchange, match)
+        if route.endless is not None:
+            return self._stream(exchange, route, match.path, self._body(request, route.form))
         if route.signed_in and exchange.caller is None:
             raise AuthenticationRequired()
         return self._hand_on(exchange, route, match.path, self._body(request, route.form))
@@ -199,16 +209,20 @@ class Gateway:
             raise _too_large() from None
 
     def _hand_on(self, exchange: Exchange, route: Route, path: dict[str, str], body: bytes) -> Answer:
+        head = self._head(exchange, route, path)
+        status, said, content = self.call(route.service, head, body, head["deadline"])
+        return self._pass_on(exchange, status, said, content)
+
+    def _head(self, exchange: Exchange, route: Route, path: dict[str, str]) -> dict[str, Any]:
         request = exchange.request
         headers = request.headers
-        deadline = time.time() + self.deadline_seconds
-        head = {
+        return {
             "id": exchange.id,
             "endpoint": route.name,
             "path": path,
             "target": exchange.path,
             "query": request.query,
-            "deadline": deadline,
+            "deadline": time.time() + self.deadline_seconds,
             "caller": exchange.caller,
             "address": exchange.address,
             "traceparent": tracing.current(),
@@ -216,11 +230,57 @@ class Gateway:
             "if_none_match": headers.get("if-none-match"),
             "idempotency_key": headers.get("idempotency-key"),
         }
-        status, said, content = self.call(route.service, head, body, deadline)
+
+    def _pass_on(self, exchange: Exchange, status: int, said: dict[str, str], content: bytes) -> Answer:
         answered = [*said.items(), ("X-Request-Id", exchange.id), _NOSNIFF, _VARY]
         if "Cache-Control" not in said:
             answered.append(_KEEP_TO_CHECK if "ETag" in said else _DO_NOT_KEEP)
         return Answer(status, answered, content)
+
+    # -- streams
+
+    def _stream(self, exchange: Exchange, route: Route, path: dict[str, str], body: bytes) -> Answer | Streaming:
+        """Open a stream, if the service admits it; what it answers otherwise is passed on."""
+        check, until = self._admission(exchange, route)
+        head = {
+            **self._head(exchange, route, path),
+            "last_event_id": exchange.request.headers.get("last-event-id") or None,
+        }
+        self.streams.admit(route, head["caller"]["id"])
+        status, said, content = self.call(route.service, head, body, head["deadline"])
+        if status != 200:
+            return self._pass_on(exchange, status, said, content)
+        stream = Stream(route, head, check, until)
+        headers = [_EVENTS, ("X-Request-Id", exchange.id), _NOSNIFF, _VARY, _DO_NOT_KEEP, _DO_NOT_GATHER]
+        return Streaming(200, headers, partial(self.streams.run, stream, json.loads(content)))
+
+    def _admission(self, exchange: Exchange, route: Route) -> tuple[Callable[[], object], float]:
+        """What tells later whether the stream may go on, and until when it may at most. Raises AuthenticationRequired."""
+        authorization = exchange.request.headers.get("authorization")
+        if authorization is not None:
+            return partial(self.credentials.verify, authorization), self.credentials.until(authorization)
+        exchange.caller = caller = self._redeem(exchange, route)
+        session = caller["session"]
+        # As long as an access token is good, for nobody knows when the one ends with which the ticket was made.
+        return partial(self.credentials.confirm, session) if session else _nothing, time.time() + TRUST_SECONDS
+
+    def _redeem(self, exchange: Exchange, route: Route) -> dict[str, Any]:
+        """Who a ticket lets in. Raises AuthenticationRequired."""
+        tickets = parse_qs(exchange.request.query).get("ticket", [])
+        if route.endless is None or route.endless.ticket is None or not tickets:
+            raise AuthenticationRequired()
+        deadline = time.time() + self.deadline_seconds
+        head = question(route.endless.ticket, exchange.id, deadline, tracing.current())
+        status, _, body = self.call(route.service, head, json.dumps({"ticket": tickets[0]}).encode(), deadline)
+        found: dict[str, Any] | None = json.loads(body)["caller"] if status == 200 else None
+        if found is None:
+            raise InvalidToken("The ticket has been used, has expired, or is not one of ours.")
+        self.rates.admit(found["id"], exchange.address)
+        return found
+
+
+def _nothing() -> None:
+    """What an API token's ticket is checked by later: it is too short-lived to be."""
 
 
 def _too_large() -> TooLarge:

@@ -14,7 +14,7 @@ from chassis.health import Health
 from chassis.problems import Problem
 from gateway.documents import Documents
 from gateway.rates import is_limit
-from gateway.routes import Route, RouteTable
+from gateway.routes import Endless, Route, RouteTable
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,13 @@ def _read_route(service: str, said: dict[str, Any]) -> Route:
         raise BadContract(f"{method} {path} cannot be a route")
     if not is_limit(limit):
         raise BadContract(f"{method} {path} has the limit {limit!r}, which is none")
-    return Route(service, said["name"], method, path, said["access"] != "anyone", limit, said.get("form", False))
+    stream = said.get("stream")
+    if stream and (method != "GET" or said["access"] == "anyone"):
+        raise BadContract(f"{method} {path} cannot be a stream")
+    endless = Endless(**stream) if stream else None
+    return Route(
+        service, said["name"], method, path, said["access"] != "anyone", limit, said.get("form", False), endless
+    )
 
 
 def _read_identity(service: str, said: dict[str, Any]) -> Identity:

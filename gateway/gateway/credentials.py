@@ -118,6 +118,19 @@ class Credentials:
             _remember(self._known, authorization, known)
         return known.caller
 
+    def until(self, authorization: str) -> float:
+        """Until when credentials that were verified are good at most, in seconds since the epoch."""
+        known = self._known.get(authorization)
+        return known.until if known else self.now()
+
+    def confirm(self, session: str) -> None:
+        """Make sure that a session has not ended. Raises InvalidToken, or Unavailable when nobody can tell."""
+        standing = self._sessions.get(session)
+        if standing is None:
+            standing = Standing()
+            _remember(self._sessions, session, standing)
+        self._check(Credential({}, float("inf"), standing, {"session": session}), self._current_identity())
+
     def _current_identity(self) -> Identity:
         identity = self.contracts.identity
         if identity is None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import NamedTuple
@@ -22,6 +24,8 @@ BODY_SECONDS = 15.0
 """How long a body may take to arrive."""
 SEND_SECONDS = 30.0
 """How long a client may take to accept more of an answer."""
+UNSENT_BYTES = 256 * 1024
+"""How much may wait for a client that does not take it as fast as it comes, where an answer has no end."""
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 4 * 1024 * 1024
 """How long, and how much of an unwanted body, is read after a refusal, so that the client gets to see it."""
@@ -54,6 +58,14 @@ class Answer(NamedTuple):
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+
+
+class Streaming(NamedTuple):
+    """An answer without an end of its own: status, headers, and what writes it until it returns."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    run: Callable[[Outlet], None]
 
 
 class Request:
@@ -240,12 +252,21 @@ class Connection:
         """Send an answer; says whether another request may follow (not after the `last`). Raises ValueError, Gone."""
         unread = not self._skip_body()
         keep = self.keep_alive and not last and not unread
-        head = self._head(answer, keep)
+        head = self._head(answer.status, answer.headers, keep, f"Content-Length: {len(answer.body)}")
         body = b"" if self.head_only or answer.status in _BODILESS else answer.body
         self.send(head + body if len(body) < _RECEIVE else head, body if len(body) >= _RECEIVE else b"")
         if not keep and unread:
             self._linger()
         return keep
+
+    def stream(self, answer: Streaming) -> None:
+        """Send an answer for as long as it goes on; the connection ends with it. Raises ValueError, Gone."""
+        chunked = self.version == "HTTP/1.1"
+        self.send(self._head(answer.status, answer.headers, False, "Transfer-Encoding: chunked" if chunked else None))
+        if not self.head_only:
+            # It may take hours: what is not needed any more need not wait for it.
+            self.request = None
+            answer.run(Outlet(self.socket, chunked))
 
     def _skip_body(self) -> bool:
         """Leave out a body that nobody read but that has arrived whole; says whether the next request is next."""
@@ -257,14 +278,14 @@ class Connection:
             request.unread = False
         return not request.unread
 
-    def _head(self, answer: Answer, keep: bool) -> bytes:
-        lines = [_STATUS_LINES[answer.status]]
-        for name, value in answer.headers:
+    def _head(self, status: int, headers: list[tuple[str, str]], keep: bool, framing: str | None) -> bytes:
+        lines = [_STATUS_LINES[status]]
+        for name, value in headers:
             if name.lower() not in _OURS:
                 lines.append(f"{name}: {value}")
         lines.append(_date_line())
-        if answer.status not in _BODILESS:
-            lines.append(f"Content-Length: {len(answer.body)}")
+        if framing is not None and status not in _BODILESS:
+            lines.append(framing)
         if not keep:
             lines.append("Connection: close")
         elif self.version == "HTTP/1.0":
@@ -294,6 +315,98 @@ class Connection:
             while left > 0:
                 left -= len(self._receive(deadline, "The rest"))
         except (OSError, Malformed, Gone):
+            pass
+
+
+class Outlet:
+    """Where an answer without end is written: nobody who writes ever waits for the client."""
+
+    __slots__ = ("chunked", "ended", "flushing", "socket", "unsent")
+
+    def __init__(self, sock: socket.socket, chunked: bool) -> None:
+        self.socket, self.chunked = sock, chunked
+        self.unsent = b""
+        self.flushing = self.ended = False
+
+    def send(self, content: bytes) -> bool:
+        """Send as much as the client takes now, and the rest as it takes more.
+
+        Says whether the client keeps up: one that has UNSENT_BYTES left to take, or takes nothing for SEND_SECONDS, is cut off.
+        """
+        if self.ended:
+            return True
+        return self._write(b"%x\r\n%b\r\n" % (len(content), content) if self.chunked else content)
+
+    def end(self) -> None:
+        """Say that this was all, and close."""
+        if self.ended:
+            return
+        if self.chunked:
+            self._write(b"0\r\n\r\n")
+        self.ended = True
+        if not self.flushing:
+            self._close()
+
+    def wait(self) -> None:
+        """Wait until either side has closed."""
+        try:
+            self.socket.settimeout(None)
+            # A client has nothing more to say; one that does not stop is no client.
+            for _ in range(100):
+                if not self.socket.recv(1024):
+                    return
+        except OSError:
+            pass
+
+    def _write(self, content: bytes) -> bool:
+        if not self.flushing:
+            content = content[self._send_now(content) :]
+        if content:
+            self.unsent += content
+            if len(self.unsent) > UNSENT_BYTES:
+                self._cut_off()
+                return False
+            if not self.flushing:
+                self.flushing = True
+                threading.Thread(target=self._flush, daemon=True).start()
+        return True
+
+    def _send_now(self, content: bytes) -> int:
+        """Send what fits into the socket's buffer; says how much that was."""
+        try:
+            self.socket.setblocking(False)
+            try:
+                return self.socket.send(content)
+            finally:
+                self.socket.setblocking(True)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            self._cut_off()
+            return len(content)
+
+    def _flush(self) -> None:
+        try:
+            while self.unsent:
+                part, self.unsent = self.unsent[:_RECEIVE], self.unsent[_RECEIVE:]
+                self.socket.settimeout(SEND_SECONDS)
+                self.socket.sendall(part)
+            self.socket.settimeout(None)
+        except OSError:
+            self._cut_off()
+        self.flushing = False
+        if self.ended:
+            self._close()
+
+    def _cut_off(self) -> None:
+        self.ended, self.unsent = True, b""
+        self._close()
+
+    def _close(self) -> None:
+        """Whoever waits hears of it, and closes the socket."""
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
             pass
 
 

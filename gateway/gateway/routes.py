@@ -12,6 +12,16 @@ class BadPath(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Endless:
+    """What makes a route a stream, as contracts declare it (chassis.endpoints.Stream): names of endpoints, and of its events."""
+
+    event: str
+    follow: str
+    topics: str
+    ticket: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """One endpoint of a service, as its contract declares it. `path` is like `/v1/things/{thing}`."""
 
@@ -22,6 +32,7 @@ class Route:
     signed_in: bool = False
     limit: str | None = None
     form: bool = False
+    endless: Endless | None = None
     parameters: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:

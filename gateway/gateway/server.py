@@ -12,7 +12,7 @@ import threading
 import time
 from typing import Protocol
 
-from gateway.http1 import Answer, Connection, Gone, Malformed, Request
+from gateway.http1 import Answer, Connection, Gone, Malformed, Request, Streaming
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ BACKLOG = 512
 class Application(Protocol):
     """What answers requests. It raises Gone only."""
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Answer | Streaming:
         """Answer a request."""
 
     def refuse(self, fault: str, peer: str) -> Answer:
@@ -115,11 +115,15 @@ class Server:
             self.idle.pop(connection, None)
 
     def _serve_one(self, connection: Connection) -> bool:
+        answer: Answer | Streaming
         try:
             answer = self.application.answer(connection.read())
         except Malformed as fault:
             answer = self.application.refuse(str(fault), connection.peer)
         try:
+            if isinstance(answer, Streaming):
+                connection.stream(answer)
+                return False
             return connection.answer(answer, last=self.draining)
         except ValueError as fault:
             return connection.answer(self.application.failed(fault), last=True)

@@ -25,7 +25,10 @@ class GatewaySettings(ServiceSettings):
     call_deadline_seconds: float = setting(
         "float", "CG_CALL_DEADLINE_SECONDS", 5.0, help="How long a service may take to answer"
     )
-    connections: int = setting("int", "CG_CONNECTIONS", 2000, help="How many HTTP connections may be open at a time")
+    connections: int = setting("int", "CG_CONNECTIONS", 4000, help="How many HTTP connections may be open at a time")
+    streams: int = setting(
+        "int", "CG_STREAMS", 3000, help="How many of them may be streams; beyond, another gateway is needed"
+    )
     trusted_proxies: list[str] = setting(
         "list",
         "CG_TRUSTED_PROXIES",
