@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chassis.live import Live
 from chassis.settings import Settings
 from chassis.store import Store
 from notifications.audiences.api import AudiencesApi
@@ -21,14 +22,25 @@ from notifications.people.store import Forgotten, Profiles
 from notifications.preferences.api import PreferencesApi
 from notifications.preferences.store import PreferencesStore
 from notifications.settings import NotificationsSettings
+from notifications.stream.api import StreamApi
+from notifications.stream.store import Tickets
 from notifications.webhooks.api import WebhooksApi
 from notifications.webhooks.store import Owners, Webhooks
 
 
 class Notifications(
-    AudiencesApi, NoticesApi, InboxApi, PreferencesApi, EmailApi, MailsApi, WebhooksApi, DeliveriesApi, PeopleApi
+    AudiencesApi,
+    NoticesApi,
+    InboxApi,
+    StreamApi,
+    PreferencesApi,
+    EmailApi,
+    MailsApi,
+    WebhooksApi,
+    DeliveriesApi,
+    PeopleApi,
 ):
-    """Notices, the inbox in which people read them, the mail that brings them, and messages pushed to other systems."""
+    """Notices, the inbox in which people read them, live too, the mail that brings them, and messages pushed to other systems."""
 
     name = "notifications"
     store = Store(
@@ -45,6 +57,7 @@ class Notifications(
         mails=Mails,
         digests=Digests,
         profiles=Profiles,
+        tickets=Tickets,
         forgotten=Forgotten,
         webhooks=Webhooks,
         owners=Owners,
@@ -52,4 +65,5 @@ class Notifications(
         deliveries=Deliveries,
         lanes=Lanes,
     )
+    live = Live()
     settings = Settings(NotificationsSettings)

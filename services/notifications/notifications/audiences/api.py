@@ -9,12 +9,14 @@ from chassis.subscriptions import subscribe
 from notifications.audiences import model
 from notifications.audiences.model import Standing
 from notifications.audiences.schemas import AnswerData, ErasedData, GroupData, MemberData, PromotedData
+from notifications.stream.model import own_topic
 
 
 class AudiencesApi:
     """Subscriptions only: nobody asks for audiences but the inbox."""
 
     store: Any
+    live: Any
 
     @subscribe("groups.group.founded.v1", data=GroupData, projection="groups")
     def note_founded(self, message: Received) -> None:
@@ -79,6 +81,7 @@ class AudiencesApi:
         self.store.forgotten.add(message.data["person_id"], message.now)
         with self.store.transaction(message) as tx:
             tx.standings.forget(message.data["person_id"])
+        self.live.moved([own_topic(message.data["person_id"])])
 
     def _note_group(self, message: Received) -> None:
         group = message.data["group"]
@@ -95,6 +98,7 @@ class AudiencesApi:
             with self.store.transaction(message) as tx:
                 if not tx.forgotten.has(unknown.person):
                     tx.standings.save(change(tx.standings.get(unknown.person, unknown.to, unknown.group)))
+            self.live.moved([own_topic(unknown.person)])
         finally:
             if self.store.forgotten.has(unknown.person):  # meanwhile: see Forgotten
                 self.store.standings.forget(unknown.person)

@@ -26,7 +26,7 @@ class Standings(Projection):
 
     collection = "standings"
     indexes = [
-        IndexModel([("person", ASCENDING)], name="of_a_person"),
+        IndexModel([("person", ASCENDING), ("group", ASCENDING)], name="of_a_person_in_a_group"),
         IndexModel([("to", ASCENDING), ("_id", ASCENDING)], name="in_a_place"),
     ]
 
@@ -43,8 +43,7 @@ class Standings(Projection):
 
     def of(self, person: str) -> list[Standing]:
         """All standings of a person."""
-        found = self.documents.find({"person": person}, _WANTED, batch_size=AT_ONCE, session=self.session)
-        return [_standing(one) for one in found]
+        return self.of_all([person])[person]
 
     def those(self, people: Collection[str], places: Collection[str]) -> dict[str, list[Standing]]:
         """How these people stand to these groups and events, by person."""
@@ -75,6 +74,16 @@ class Standings(Projection):
         keys = [_key(person, to) for person, to in pairs]
         found = self.documents.find({"_id": {"$in": keys}}, _WANTED, session=self.session)
         return {(one.person, one.to) for one in map(_standing, found) if one.present}
+
+    def of_all(self, people: Collection[str], groups: Collection[str] | None = None) -> dict[str, list[Standing]]:
+        """All standings of each of these people, or those to these groups and their events."""
+        found: dict[str, list[Standing]] = {person: [] for person in people}
+        query: dict[str, Any] = {"person": {"$in": list(people)}}
+        if groups is not None:
+            query["group"] = {"$in": list(groups)}
+        for one in self.documents.find(query, _WANTED, batch_size=AT_ONCE, session=self.session):
+            found[one["person"]].append(_standing(one))
+        return found
 
     def forget(self, person: str) -> None:
         """Delete all standings of a person."""

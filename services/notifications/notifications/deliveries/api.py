@@ -42,6 +42,7 @@ class DeliveriesApi:
     """The log of what was pushed to a webhook."""
 
     store: Any
+    live: Any
     settings: Any
 
     @endpoint(
@@ -225,7 +226,7 @@ class DeliveriesApi:
             tx.drafts.add(Draft(webhook_disabled(off.id, off.person, off.url, reason, tx.now), "person", None))
             content = {"channel": "webhook", "kind": last.type.removeprefix(PREFIX), "reason": reason}
             tx.publish(DeliveryFailed(content, subject=off.id, sequence=off.version, audience="person"))
-        post_drafts(self.store)
+        post_drafts(self.store, self.live)
         measures.disabled.labels(reason).inc()
 
     def _drop(self, webhook: str) -> None:

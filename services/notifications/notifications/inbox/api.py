@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from typing import Any
 
 from chassis.endpoints import SIGNED_IN, Call, endpoint
 from chassis.schemas import Page
-from notifications.audiences.model import audiences_of, left_groups
+from notifications.audiences.model import Kind as AudienceKind
+from notifications.audiences.model import Standing, audiences_of, left_groups
 from notifications.inbox import model
 from notifications.inbox.model import Reader, View
 from notifications.inbox.schemas import InboxPage, InboxQuery, ReadMark, Summary
@@ -70,27 +72,58 @@ def view_of(
     unread_of: Reader | None = None,
     kind: str | None = None,
     group: str | None = None,
+    after: str = "",
     silent: Callable[[Preferences], Iterable[str]] = Preferences.not_in_inbox,
 ) -> View:
     """What a person sees of all notices just now: of one kind or group (id or slug), or what is unread, only if given.
 
-    `silent` says which kinds they do not want there; by default, which they do not want in their inbox. Whether they see
-    a notice, as it is kept, says `view_of(store, person).shows(notice)`.
+    `after` leaves out all up to a notice; `silent` says which kinds they do not want there; by default, which they do not
+    want in their inbox. Whether they see a notice, as it is kept, says `view_of(store, person).shows(notice)`.
     """
-    preferences = store.preferences.get(person)
-    muted, highlights = preferences.groups_at("mute"), preferences.groups_at("highlights")
-    standings = store.standings.of(person)
-    hidden = store.groups.private(left_groups(standings))
     groups = store.groups.named(group) if group is not None else None
-    belongs = [one for one in standings if one.group not in muted and (groups is None or one.group in groups)]
+    views = views_of(store, [person], silent=silent, among=groups, audience=KINDS[kind].audience if kind else None)
+    return replace(
+        views[person], groups=tuple(groups) if groups is not None else None, kind=kind, unread_of=unread_of, after=after
+    )
+
+
+def views_of(
+    store: Any,
+    people: Collection[str],
+    *,
+    silent: Callable[[Preferences], Iterable[str]] = Preferences.not_in_inbox,
+    among: Collection[str] | None = None,
+    audience: AudienceKind | None = None,
+    about: Collection[str] | None = None,
+) -> dict[str, View]:
+    """What each of these people sees of all notices just now, in as many queries as it takes for one.
+
+    Of some groups or one kind of audience alone if given. With `about` nothing is read of other groups than these, and the
+    views hold only for notices that concern one of them, or none.
+    """
+    preferences = store.preferences.of(people)
+    standings = store.standings.of_all(people, about)
+    private = store.groups.private({group for own in standings.values() for group in left_groups(own)})
+    return {
+        person: _view(preferences[person], own, private, silent, among, audience) for person, own in standings.items()
+    }
+
+
+def _view(
+    preferences: Preferences,
+    standings: list[Standing],
+    private: Collection[str],
+    silent: Callable[[Preferences], Iterable[str]],
+    among: Collection[str] | None,
+    audience: AudienceKind | None,
+) -> View:
+    muted = preferences.groups_at("mute")
+    belongs = [one for one in standings if one.group not in muted and (among is None or one.group in among)]
     return View(
-        audiences=audiences_of(person, belongs, KINDS[kind].audience if kind else None),
-        person=person,
-        hidden=frozenset(hidden),
+        audiences=audiences_of(preferences.person, belongs, audience),
+        person=preferences.person,
+        hidden=frozenset(private).intersection(left_groups(standings)),
         muted=muted,
-        highlights=highlights,
+        highlights=preferences.groups_at("highlights"),
         silent=frozenset(silent(preferences)),
-        groups=tuple(groups) if groups is not None else None,
-        kind=kind,
-        unread_of=unread_of,
     )

@@ -75,6 +75,8 @@ class View:
     """Only notices of this kind."""
     unread_of: Reader | None = None
     """Only what this reader has not read."""
+    after: str = ""
+    """Only what was posted after the notice of this id."""
 
     def sees(self, notice: str, told: Iterable[str], at: datetime) -> bool:
         """Whether a notice that the query found is in the view: it happened since one belongs to one of its audiences.
@@ -82,7 +84,7 @@ class View:
         The query finds by id, which says when a notice was posted; after an outage that can be long after it happened.
         """
         belongs = any(at >= self.audiences[audience] for audience in told if audience in self.audiences)
-        return belongs and not (self.unread_of and self.unread_of.has_read(notice))
+        return belongs and notice > self.after and not (self.unread_of and self.unread_of.has_read(notice))
 
     def shows(self, notice: Mapping[str, Any]) -> bool:
         """Whether a notice, as it is kept, is in the view: what the query decides for many, decided for one."""
@@ -117,4 +119,4 @@ class View:
     def _above(self, since: datetime) -> str:
         # A notice is posted after it happened, by a clock that is nearly right.
         earliest = "" if since <= ALWAYS else first_id_at("ntc", since - CLOCKS_APART)
-        return max(earliest, self.unread_of.up_to) if self.unread_of else earliest
+        return max(earliest, self.after, self.unread_of.up_to if self.unread_of else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
@@ -13,15 +14,19 @@ from notifications.notices.model import KINDS
 from notifications.notices.schemas import Subject
 
 # The end is the very end, in Python too, where $ alone would let a line feed pass.
-_NOTICE = validate.Regexp(r"^ntc_[0-7][0-9A-HJKMNP-TV-Z]{25}$(?!\n)", error="Not the id of a notice.")
+_FORM = r"^ntc_[0-7][0-9A-HJKMNP-TV-Z]{25}$(?!\n)"
+NOTICE = validate.Regexp(_FORM, error="Not the id of a notice.")
 _PLACE_ERROR = Cursor.default_error_messages["invalid"]
 
 
+def is_notice(text: str) -> bool:
+    """Whether a text is the id of a notice, of one that is there or not."""
+    return re.match(_FORM, text) is not None
+
+
 def _is_place(place: list[Any]) -> None:
-    try:
-        _NOTICE(place[0])
-    except ValidationError:
-        raise ValidationError(_PLACE_ERROR) from None
+    if not is_notice(place[0]):
+        raise ValidationError(_PLACE_ERROR)
 
 
 class InboxQuery(ListQuery):
@@ -67,11 +72,11 @@ class ReadMark(Schema):
     """What was read: some notices, or all up to one."""
 
     ids = fields.List(
-        fields.String(validate=_NOTICE),
+        fields.String(validate=NOTICE),
         validate=validate.Length(1, 100),
         metadata={"description": "These notices. What is not in the caller's inbox is passed over."},
     )
-    up_to = fields.String(validate=_NOTICE, metadata={"description": "This notice and all older ones."})
+    up_to = fields.String(validate=NOTICE, metadata={"description": "This notice and all older ones."})
 
     @validates_schema
     def _one_of_both(self, data: dict[str, Any], **kwargs: Any) -> None:

@@ -53,6 +53,16 @@ class Inbox(Repository):
             return found
         return self._newest_exactly(view, before, limit)
 
+    def oldest(self, view: View, limit: int) -> list[dict[str, Any]]:
+        """At most `limit` notices of the view, oldest first."""
+        with ExitStack() as open_cursors:
+            cursors = [
+                open_cursors.enter_context(self._find(view, part, None, ASCENDING).batch_size(limit))
+                for part in _cut_floors(view.floors(), MERGED)
+            ]
+            seen = [(one for one in cursor if _sees(view, one)) for cursor in cursors]
+            return list(islice(heapq.merge(*seen, key=lambda one: one["_id"]), limit))
+
     def _newest_exactly(self, view: View, before: str | None, limit: int) -> list[dict[str, Any]]:
         with ExitStack() as open_cursors:
             cursors = [
@@ -81,10 +91,10 @@ class Inbox(Repository):
         found = self.documents.find(query, _seen_by(view), hint="_id_", session=self.session)
         return [one["_id"] for one in found if _sees(view, one)]
 
-    def _find(self, view: View, floors: Floors, before: str | None) -> Cursor[dict[str, Any]]:
+    def _find(self, view: View, floors: Floors, before: str | None, order: int = DESCENDING) -> Cursor[dict[str, Any]]:
         query = _query(view, floors, before)
         wanted = {**_seen_by(view), **_SHOWN}
-        return self.documents.find(query, wanted, sort=[("_id", DESCENDING)], hint=NEWEST, session=self.session)
+        return self.documents.find(query, wanted, sort=[("_id", order)], hint=NEWEST, session=self.session)
 
 
 class Readers(Repository):
@@ -96,6 +106,14 @@ class Readers(Repository):
         """What the person has read; nothing if nothing is known."""
         found = self.documents.find_one({"_id": person}, session=self.session)
         return Reader(person, found["up_to"], frozenset(found["marks"])) if found else Reader(person)
+
+    def who_read(self, people: Collection[str], notices: Collection[str]) -> dict[str, Reader]:
+        """What those of these people have read who have read any of these notices."""
+        if not people or not notices:
+            return {}
+        any_of_them = [{"up_to": {"$gte": min(notices)}}, {"marks": {"$in": list(notices)}}]
+        found = self.documents.find({"_id": {"$in": list(people)}, "$or": any_of_them}, session=self.session)
+        return {one["_id"]: Reader(one["_id"], one["up_to"], frozenset(one["marks"])) for one in found}
 
     def save(self, reader: Reader) -> None:
         """Keep what a person has read."""

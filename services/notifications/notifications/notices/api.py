@@ -29,6 +29,7 @@ class NoticesApi:
     """Subscriptions only: what is posted is read in the inbox."""
 
     store: Any
+    live: Any
 
     # -- groups and who is in them
 
@@ -175,12 +176,12 @@ class NoticesApi:
             if made is not None:
                 tx.drafts.add(Draft(made, _told(message, made), message.traceparent))
         if made is not None:
-            post_drafts(self.store)
+            post_drafts(self.store, self.live)
 
     @every(1)
     def post_left_over(self, tick: Tick) -> None:
         """Post what a process left that ended in between."""
-        post_drafts(self.store)
+        post_drafts(self.store, self.live)
 
 
 def _told(message: Received, notice: Notice) -> Told:

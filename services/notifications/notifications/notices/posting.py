@@ -22,6 +22,7 @@ from chassis.ids import id_after
 from chassis.timers import Tick
 from notifications.notices.model import Draft, Notice
 from notifications.notices.schemas import NoticePosted
+from notifications.stream.model import topics_for
 
 log = logging.getLogger(__name__)
 
@@ -33,17 +34,18 @@ MEETINGS = 50
 """How often to begin again because another process was posting; then what is left waits for the timer, or for that process."""
 
 
-def post_drafts(store: Any) -> None:
-    """Post all that waits to be. What cannot be posted now, because the database is away, is posted later."""
+def post_drafts(store: Any, live: Any) -> None:
+    """Post all that waits to be, and wake those who listen. What cannot be posted, with the database away, is posted later."""
     with store.turns.take(POSTING):
         try:
             while store.drafts.any():
-                _post_some(store)
+                live.news(_post_some(store))
         except PyMongoError as fault:
             log.warning("notices wait to be posted", extra={"fault": str(fault)})
 
 
-def _post_some(store: Any) -> None:
+def _post_some(store: Any) -> list[str]:
+    """Post the oldest drafts; gives the topics of those who may have to hear of them."""
     for meeting in range(MEETINGS):
         try:
             return _post(store)
@@ -52,10 +54,11 @@ def _post_some(store: Any) -> None:
             if not (fault.has_error_label("TransientTransactionError") or isinstance(fault, DuplicateKeyError)):
                 raise
             time.sleep(random.uniform(0, min(0.002 * (meeting + 1), 0.02)))
-    return None
+    return []
 
 
-def _post(store: Any) -> None:
+def _post(store: Any) -> list[str]:
+    topics: list[str] = []
     with store.transaction(Tick()) as tx:
         last = tx.posting.hold()
         drafts: Sequence[Draft] = tx.drafts.oldest(AT_ONCE)
@@ -65,8 +68,10 @@ def _post(store: Any) -> None:
             if notice is not None:
                 last = id_after(last, "ntc")
                 _add(tx, replace(draft, notice=replace(notice, id=last)))
+                topics += topics_for(notice.audience.keys, notice.group["id"] if notice.group else None)
         tx.drafts.remove(drafts)
         tx.posting.reached(last)
+    return topics
 
 
 def _add(tx: Any, draft: Draft) -> None:

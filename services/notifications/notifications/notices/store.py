@@ -10,8 +10,9 @@ from typing import Any
 
 from pymongo import ASCENDING, IndexModel
 
+from chassis.ids import first_id_at
 from chassis.store import Repository
-from notifications.audiences.model import Audience, audience_named, several_named
+from notifications.audiences.model import ALWAYS, Audience, audience_named, several_named
 from notifications.notices.model import Draft, Notice
 
 SCHEMA = 1
@@ -47,7 +48,7 @@ class Posting(Repository):
     collection = "posting"
 
     def hold(self) -> str:
-        """Keep all others from posting until this unit of work ends; gives the id of the last notice, "" before the first.
+        """Keep all others from posting until this unit of work ends; gives the id of the last notice.
 
         Two that hold it at once meet in this document, and MongoDB lets one of them begin again, knowing what the other did.
         """
@@ -61,7 +62,7 @@ class Posting(Repository):
         self.documents.update_one({"_id": _LAST}, {"$set": {"last": last}}, session=self.session)
 
     def last(self) -> str:
-        """The id of the last notice that was posted, "" before the first. All with smaller ids are posted too."""
+        """The id of the last notice that was posted, BEGINNING before the first. All with smaller ids are posted too."""
         found = self.documents.find_one({"_id": _LAST}, session=self.session)
         return (found or {}).get("last") or self._newest()
 
@@ -69,10 +70,12 @@ class Posting(Repository):
         found: dict[str, Any] | None = self.database[Notices.collection].find_one(
             {}, {"_id": 1}, sort=[("_id", -1)], session=self.session
         )
-        return str(found["_id"]) if found else ""
+        return str(found["_id"]) if found else BEGINNING
 
 
 _LAST = "notices"
+BEGINNING = first_id_at("ntc", ALWAYS)
+"""A place before all notices."""
 
 
 class Notices(Repository):
@@ -92,6 +95,12 @@ class Notices(Repository):
     def those(self, notices: Collection[str]) -> Iterator[dict[str, Any]]:
         """These notices, as they are kept."""
         return iter(self.documents.find({"_id": {"$in": list(notices)}}, session=self.session))
+
+    def between(self, after: str, until: str, limit: int) -> list[dict[str, Any]]:
+        """At most `limit` notices that were posted after one and up to another one, in order, for whomever they are."""
+        place = {"$gt": after, "$lte": until}
+        found = self.documents.find({"_id": place}, sort=[("_id", ASCENDING)], limit=limit, session=self.session)
+        return list(found)
 
     def concerning(self, person: str) -> Iterator[dict[str, Any]]:
         """The notices that were told this person by themselves, and those about what they did."""

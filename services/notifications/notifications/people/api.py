@@ -51,6 +51,7 @@ class PeopleApi:
             tx.readers.forget(person)
             forget_webhooks(self.store, tx, person)
             tx.letters.forget(person)
+            tx.tickets.forget(person)
             tx.preferences.forget(person)
             tx.profiles.forget(person)
             for repository in (tx.mailboxes, tx.codes_sent, tx.mails, tx.digests):

@@ -7,6 +7,7 @@ import pytest
 from pymongo.errors import OperationFailure
 
 from chassis.ids import first_id_at
+from chassis.live import Live
 from chassis.timers import Tick
 from notifications.audiences.model import Audience, People
 from notifications.notices.model import Draft, Notice
@@ -44,9 +45,9 @@ def test_what_commits_late_is_posted_late_though_it_was_made_first(store, anothe
         tx.drafts.add(draft("made first"))
         with quick.transaction(Tick()) as other:
             other.drafts.add(draft("committed first"))
-        post_drafts(quick)
+        post_drafts(quick, Live())
         [(seen, _)] = after(store, begin)
-    post_drafts(slow)
+    post_drafts(slow, Live())
     assert titles(store, seen) == ["made first"]
 
 
@@ -55,7 +56,7 @@ def test_a_notice_follows_one_that_was_posted_by_a_clock_that_is_ahead(store, be
     store.posting.reached(ahead)
     for title in ("one", "two"):
         store.drafts.add(draft(title))
-        post_drafts(store)
+        post_drafts(store, Live())
     assert [title for _, title in after(store, ahead)] == ["one", "two"]
 
 
@@ -69,7 +70,7 @@ def test_who_reads_on_while_many_processes_post_gets_each_notice_once(store, ano
         for one in range(each):
             with own.transaction(Tick()) as tx:
                 tx.drafts.add(draft(f"{number}.{one}"))
-            post_drafts(own)
+            post_drafts(own, Live())
 
     def read_on():
         own, last = another(), begin
@@ -86,7 +87,7 @@ def test_who_reads_on_while_many_processes_post_gets_each_notice_once(store, ano
         one.start()
     for one in posting:
         one.join(60)
-    post_drafts(store)
+    post_drafts(store, Live())
     done.set()
     reading.join(60)
     assert sorted(title for _, title in read) == sorted(f"{n}.{one}" for n in range(processes) for one in range(each))
@@ -98,7 +99,7 @@ def test_what_is_drafted_for_people_who_are_gone_is_not_posted(store, begin):
     store.drafts.add(draft("to one who is gone", Audience("person", "psn_gone")))
     store.drafts.add(draft("of one who is gone", not_for=("psn_gone",), names="psn_gone"))
     store.drafts.add(draft("to two", People(("psn_gone", "psn_ana"))))
-    post_drafts(store)
+    post_drafts(store, Live())
     assert titles(store, begin) == ["to two"]
     kept = store.notices.documents.find_one({"_id": {"$gt": begin}})
     assert kept["audience"] == "person:psn_ana"
@@ -115,10 +116,10 @@ def test_two_never_post_at_once_nor_while_somebody_is_being_forgotten(store, ano
 
 def test_the_order_goes_on_from_the_notices_where_it_is_not_known(store, begin):
     store.drafts.add(draft("before"))
-    post_drafts(store)
+    post_drafts(store, Live())
     [(last, _)] = after(store, begin)
     store.posting.documents.delete_many({})
     assert store.posting.last() == last
     store.drafts.add(draft("after"))
-    post_drafts(store)
+    post_drafts(store, Live())
     assert titles(store, last) == ["after"]
