@@ -82,6 +82,27 @@ class Character(Api):
         self.name, self.handle = name, handle
 
 
+class Listening:
+    """Somebody's stream, as their app holds it: what comes into their inbox from now on."""
+
+    def __init__(self, someone: Character) -> None:
+        headers = {"Authorization": f"Bearer {someone.token}", "Accept": "text/event-stream"}
+        self.someone = someone
+        self.lines = urllib.request.urlopen(
+            urllib.request.Request(someone.base + "/v1/stream", headers=headers), timeout=PATIENCE_SECONDS
+        )
+        expect(self.lines.readline().startswith(b":"), f"{someone.name}'s stream does not open")
+
+    def hear(self, kind: str) -> str:
+        """The title of the next notice of a kind. Then the stream is closed."""
+        with self.lines:
+            for line in self.lines:
+                notice = json.loads(line[6:]) if line.startswith(b"data: ") else {}
+                if notice.get("kind") == kind:
+                    return str(notice["title"])
+        raise SystemExit(f"\nThe story broke: {self.someone.name}'s stream ended without {kind}")
+
+
 def say(who: str, what: str) -> None:
     """One line of the story."""
     print(f"  {who:>6}  {what}", flush=True)
@@ -255,9 +276,12 @@ class Story:
         """Ana promotes her group to exactly those who care; they find it and join."""
         chapter("They find each other")
         text = "We are new. Bring a kitten, or bacon."
+        live = Listening(self.dora)
+        say("Dora", "keeps a stream open, and waits")
         sent = self.ana("POST", f"/v1/groups/{self.group['slug']}/promotions", {"text": text})
         expect(sent["reach"] >= 3, f"the promotion does not reach Ben, Chris and Dora: {sent}")
         say("Ana", f"promotes the group; it reaches {sent['reach']} people who share an interest and live near")
+        say("Dora", f"hears it live: {live.hear('promotion.sent')}")
         say("Ben", f"hears: {hear(self.ben, 'promotion.sent')}")
         for someone in (self.ben, self.chris):
             items = someone("GET", "/v1/groups", **SEARCH)["items"]

@@ -12,7 +12,20 @@ from tests.bench.figures import Result
 from tests.bench.report import as_text, write
 from tests.bench.stage import ROOT, Stage
 
-BENCHES = ("reading", "relay", "notice", "seats", "audience", "search", "rush", "mail", "webhooks", "near", "crowd")
+BENCHES = (
+    "reading",
+    "relay",
+    "notice",
+    "seats",
+    "audience",
+    "search",
+    "rush",
+    "mail",
+    "webhooks",
+    "near",
+    "crowd",
+    "stream",
+)
 
 
 def main() -> int:

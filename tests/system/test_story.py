@@ -24,6 +24,7 @@ def test_the_story_goes_as_promised_and_can_be_told_again(story, http, capsys):
     for _ in range(2):
         story.tell(http.address)
         told = capsys.readouterr().out
+        assert "Dora  hears it live: You may like Kittens and Bacon" in told
         assert "Dora  is in, at once" in told and "Eve  would need three, and stays first in line" in told
         assert "2 of 2 seats taken, 1 waiting" in told
         assert "Ben  thanks Chris" in told
