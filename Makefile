@@ -17,7 +17,7 @@ up:  ## start a whole Common Ground on this machine
 	@PYTHON=$(PYTHON) deploy/local/venv.sh run
 	@$(local) up
 
-story:  ## watch Ana, Ben, Chris and Dora find each other, over HTTP
+story:  ## watch Ana, Ben, Chris, Dora and Eve find each other, over HTTP
 	@PYTHON=$(PYTHON) deploy/local/venv.sh run
 	@$(local) story
 
