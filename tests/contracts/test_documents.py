@@ -82,7 +82,7 @@ SENT = {
     *("groups.ask.opened", "groups.ask.resolved", "groups.offer.made"),
     *("events.event.scheduled", "events.event.changed", "events.event.cancelled", "events.event.due"),
     *("events.rsvp.changed", "events.rsvp.promoted", "events.attendance.recorded"),
-    "notifications.notice.posted",
+    *("notifications.notice.posted", "notifications.delivery.failed"),
 }
 
 
