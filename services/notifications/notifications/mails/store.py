@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from pymongo import ASCENDING, IndexModel, UpdateOne
+from pymongo import ASCENDING, IndexModel
 
 from chassis.store import Repository
 from notifications.mails.model import DROPPED, WHATS, Digest, Mail, Rhythm, code_mail, code_mail_id
@@ -80,9 +80,9 @@ class Mails(Repository):
 
     def settle(self, token: str, mails: Iterable[Mail], now: datetime) -> None:
         """Keep what became of mails that were claimed by this token, unless somebody else has them by now."""
-        changes = [UpdateOne({"_id": one.id, "claimed_by": token}, _settled(one, now)) for one in mails]
-        if changes:
-            self.documents.bulk_write(changes, ordered=False, session=self.session)
+        for one in mails:
+            mine = {"_id": one.id, "claimed_by": token}
+            self.documents.update_one(mine, _settled(one, now), session=self.session)
 
     def known(self, ids: Collection[str]) -> set[str]:
         """Which of these mails there are, but for those that nobody wanted any more."""

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_datetime
+from babel.dates import format_date, format_time
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from notifications.people.model import Profile
+from notifications.notices.words import Made
+from notifications.people.model import Profile, zone_of
 
 HERE = Path(__file__).parent
 LOCALE = HERE.parent / "locale"
@@ -81,15 +82,35 @@ def say(text: str, profile: Profile, **values: Any) -> str:
 
 def time_for(moment: datetime, profile: Profile) -> str:
     """A moment on the person's clock, as it is written where they are."""
-    return format_datetime(moment, "medium", tzinfo=profile.zone, locale=locale_of(profile.locale))
+    here, locale = moment.astimezone(profile.zone), locale_of(profile.locale)
+    return f"{format_date(here, 'medium', locale)}, {format_time(moment, 'short', profile.zone, locale)}"
 
 
 def shown(notice: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
     """A notice, as it is kept, in the person's words: `title`, `body`, `at`, and `group` as it was called then."""
+    words = notice.get("words") or notice
     return {
-        "title": notice["title"],
-        "body": notice["body"],
+        "title": _said(words["title"], profile),
+        "body": _said(words["body"], profile),
         "at": time_for(notice["at"], profile),
         "group": (notice["group"] or {}).get("name"),
         "href": notice["subject"]["href"],
     }
+
+
+def _said(kept: Made, profile: Profile) -> str:
+    """A text in the person's language, from how it was made in English."""
+    if isinstance(kept, str):
+        return kept
+    if "at" in kept:
+        return _place_time(kept["at"], kept["zone"], profile)
+    return say(kept["form"], profile, **{name: _said(value, profile) for name, value in kept["values"].items()})
+
+
+def _place_time(at: datetime, zone: str, profile: Profile) -> str:
+    """A time on the clock of its place, and on the person's own where that shows another."""
+    locale, there = locale_of(profile.locale), zone_of(zone)
+    local = f"{format_date(at.astimezone(there), 'full', locale)}, {format_time(at, 'short', there, locale)} ({zone})"
+    if at.astimezone(there).utcoffset() == at.astimezone(profile.zone).utcoffset():
+        return local
+    return say("%(there)s, for you %(here)s", profile, there=local, here=time_for(at, profile))

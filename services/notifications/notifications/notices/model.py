@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from chassis.ids import new_id
 from notifications.audiences.model import MODERATOR, ORGANIZER, Audience, Events, People
 from notifications.audiences.model import Kind as AudienceKind
+from notifications.notices.words import form, moment, say
 
 GROUP_ARCHIVED = "group.archived"
 MEMBER_JOINED = "member.joined"
@@ -88,36 +88,45 @@ Named = dict[str, str]
 """A person or a group as messages name them."""
 
 _WORDS = {
-    "title": "the title",
-    "description": "the description",
-    "starts_at": "the time",
-    "ends_at": "the time",
-    "starts_at_local": "the time",
-    "ends_at_local": "the time",
-    "time_zone": "the time",
-    "kind": "how to take part",
-    "join_url": "how to take part",
-    "venue": "the place",
-    "capacity": "the number of seats",
-    "max_guests": "how many guests you may bring",
-    "visibility": "who may see it",
-    "hosts": "the hosts",
-    "rsvp_closes_at": "until when to answer",
+    "title": form("the title"),
+    "description": form("the description"),
+    "starts_at": form("the time"),
+    "ends_at": form("the time"),
+    "starts_at_local": form("the time"),
+    "ends_at_local": form("the time"),
+    "time_zone": form("the time"),
+    "kind": form("how to take part"),
+    "join_url": form("how to take part"),
+    "venue": form("the place"),
+    "capacity": form("the number of seats"),
+    "max_guests": form("how many guests you may bring"),
+    "visibility": form("who may see it"),
+    "hosts": form("the hosts"),
+    "rsvp_closes_at": form("until when to answer"),
 }
 
 _ROLES = {
-    ORGANIZER: ("an organizer", "You can change the group, schedule events and give roles. It is in good hands."),
-    MODERATOR: ("a moderator", "You can let people in and schedule events. Thank you for looking after it."),
+    ORGANIZER: (
+        form("You are an organizer of %(group)s now"),
+        form("You can change the group, schedule events and give roles. It is in good hands."),
+    ),
+    MODERATOR: (
+        form("You are a moderator of %(group)s now"),
+        form("You can let people in and schedule events. Thank you for looking after it."),
+    ),
 }
+_NO_ROLE = (form("You are a member of %(group)s now"), form("Thank you for what you have done for it."))
 
-_TO_GO = {"PT24H": "A day to go", "PT1H": "An hour to go"}
+_TO_GO = {"PT24H": form("A day to go: %(event)s"), "PT1H": form("An hour to go: %(event)s")}
+_SOON = form("Soon: %(event)s")
 
 _ASKS = {
-    "advice": "Advice is wanted",
-    "introduction": "An introduction is wanted",
-    "job": "Help about a job is wanted",
-    "hands": "Helping hands are wanted",
+    "advice": form("Advice is wanted in %(group)s. Can you help?"),
+    "introduction": form("An introduction is wanted in %(group)s. Can you help?"),
+    "job": form("Help about a job is wanted in %(group)s. Can you help?"),
+    "hands": form("Helping hands are wanted in %(group)s. Can you help?"),
 }
+_ANY_ASK = form("Help is wanted in %(group)s. Can you help?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +191,8 @@ class Draft:
 
 def group_archived(group: Named, by: Named | None, at: datetime) -> Notice:
     """What the group's members hear when it was archived."""
-    title = f"{group['name']} is archived"
-    body = "Nothing new happens there, and you can still read it. Thank you for having been part of it."
+    title = say("%(group)s is archived", group=group["name"])
+    body = say("Nothing new happens there, and you can still read it. Thank you for having been part of it.")
     return _of_group(GROUP_ARCHIVED, Audience("group", group["id"]), title, body, group, at, not_for=_did(by))
 
 
@@ -194,8 +203,8 @@ def member_joined(group: Named, person: Named, role: str, by: Named | None, at: 
     return Notice(
         kind=MEMBER_JOINED,
         audience=Audience("organizers", group["id"]),
-        title=f"{person['display_name']} joined {group['name']}",
-        body=f"@{person['handle']} is a member now. Say hello!",
+        title=say("%(person)s joined %(group)s", person=person["display_name"], group=group["name"]),
+        body=say("@%(handle)s is a member now. Say hello!", handle=person["handle"]),
         group=group,
         subject=_person(person),
         at=at,
@@ -206,15 +215,15 @@ def member_joined(group: Named, person: Named, role: str, by: Named | None, at: 
 
 def member_removed(group: Named, person: str, by: Named | None, at: datetime) -> Notice | None:
     """What a person hears when somebody else removed them from the group."""
-    title = f"You are no longer a member of {group['name']}"
-    body = "Those who look after the group have ended your membership."
+    title = say("You are no longer a member of %(group)s", group=group["name"])
+    body = say("Those who look after the group have ended your membership.")
     return _to_person(MEMBER_REMOVED, person, title, body, group, by, at)
 
 
 def member_banned(group: Named, person: str, by: Named | None, at: datetime) -> Notice | None:
     """What a person hears when somebody else banned them from the group, whether they had been a member or not."""
-    title = f"You cannot take part in {group['name']}"
-    body = "Those who look after the group have decided that you cannot be a member."
+    title = say("You cannot take part in %(group)s", group=group["name"])
+    body = say("Those who look after the group have decided that you cannot be a member.")
     return _to_person(MEMBER_BANNED, person, title, body, group, by, at)
 
 
@@ -225,10 +234,10 @@ def member_role_changed(group: Named, person: str, role: str, by: Named | None, 
     """
     if by is None and role != ORGANIZER:
         return None
-    what, body = _ROLES.get(role, ("a member", "Thank you for what you have done for it."))
+    title, body = _ROLES.get(role, _NO_ROLE)
     if by is None:
-        body = "Its last organizer is gone, and nobody has served it longer than you. It is in good hands."
-    return _to_person(MEMBER_ROLE_CHANGED, person, f"You are {what} of {group['name']} now", body, group, by, at)
+        body = form("Its last organizer is gone, and nobody has served it longer than you. It is in good hands.")
+    return _to_person(MEMBER_ROLE_CHANGED, person, say(title, group=group["name"]), say(body), group, by, at)
 
 
 def join_requested(group: Named, person: Named, answer: str | None, at: datetime) -> Notice:
@@ -236,8 +245,8 @@ def join_requested(group: Named, person: Named, answer: str | None, at: datetime
     return Notice(
         kind=JOIN_REQUESTED,
         audience=Audience("moderators", group["id"]),
-        title=f"{person['display_name']} would like to join {group['name']}",
-        body=answer or f"@{person['handle']} is waiting to be let in.",
+        title=say("%(person)s would like to join %(group)s", person=person["display_name"], group=group["name"]),
+        body=answer or say("@%(handle)s is waiting to be let in.", handle=person["handle"]),
         group=group,
         subject=_person(person),
         at=at,
@@ -250,33 +259,36 @@ def join_approved(group: Named, person: str, by: Named | None, at: datetime) -> 
     """What a person hears when somebody let them in; nothing if they joined by themselves."""
     if by is None:
         return None
-    return _to_person(
-        JOIN_APPROVED, person, f"Welcome to {group['name']}", "You are a member now. Say hello!", group, by, at
-    )
+    title = say("Welcome to %(group)s", group=group["name"])
+    return _to_person(JOIN_APPROVED, person, title, say("You are a member now. Say hello!"), group, by, at)
 
 
 def join_declined(group: Named, person: str, by: Named | None, at: datetime) -> Notice | None:
     """What a person hears when they were not let in."""
-    title = f"Your request to join {group['name']} was declined"
-    body = "There may be another group for what you love, and you can always found one."
+    title = say("Your request to join %(group)s was declined", group=group["name"])
+    body = say("There may be another group for what you love, and you can always found one.")
     return _to_person(JOIN_DECLINED, person, title, body, group, by, at)
 
 
 def watch_matched(group: Named, person: str, interests: Sequence[str], at: datetime) -> Notice:
     """What a person hears when there is a group for what they watch for."""
-    title = f"A group for {_listed(interests)}: {group['name']}"
-    body = "It is what you have been looking for. Have a look!"
+    title = say("A group for %(interests)s: %(group)s", interests=_listed(interests), group=group["name"])
+    body = say("It is what you have been looking for. Have a look!")
     return _of_group(WATCH_MATCHED, Audience("person", person), title, body, group, at)
 
 
 def demand_risen(demand: str, interests: Sequence[str], watchers: int, people: Sequence[str], at: datetime) -> Notice:
     """What those who watch for a set of interests hear when so many do and there is no group; `demand` is its id."""
-    many = "1 person is" if watchers == 1 else f"{watchers} people are"
+    if watchers == 1:
+        title = say("1 person is looking for %(interests)s: found it?", interests=_listed(interests))
+    else:
+        many = {"watchers": str(watchers), "interests": _listed(interests)}
+        title = say("%(watchers)s people are looking for %(interests)s: found it?", **many)
     return Notice(
         kind=DEMAND_RISEN,
         audience=People(tuple(people)),
-        title=f"{many} looking for {_listed(interests)}: found it?",
-        body="There is no such group yet. Found it, and all of them will hear.",
+        title=title,
+        body=say("There is no such group yet. Found it, and all of them will hear."),
         group=None,
         subject={
             "type": "demand",
@@ -289,7 +301,8 @@ def demand_risen(demand: str, interests: Sequence[str], watchers: int, people: S
 
 def promotion_sent(group: Named, text: str, people: Sequence[str], at: datetime) -> Notice:
     """What people hear who share what the group is about: what its organizer has to say."""
-    return _of_group(PROMOTION_SENT, People(tuple(people)), f"You may like {group['name']}", text, group, at)
+    title = say("You may like %(group)s", group=group["name"])
+    return _of_group(PROMOTION_SENT, People(tuple(people)), title, text, group, at)
 
 
 def ask_opened(group: Named, person: Named, ask: Named, at: datetime) -> Notice:
@@ -297,8 +310,8 @@ def ask_opened(group: Named, person: Named, ask: Named, at: datetime) -> Notice:
     return Notice(
         kind=ASK_OPENED,
         audience=Audience("group", group["id"]),
-        title=f"{person['display_name']} asks: {ask['title']}",
-        body=f"{_ASKS.get(ask['kind'], 'Help is wanted')} in {group['name']}. Can you help?",
+        title=say("%(person)s asks: %(ask)s", person=person["display_name"], ask=ask["title"]),
+        body=say(_ASKS.get(ask["kind"], _ANY_ASK), group=group["name"]),
         group=group,
         subject=_ask(ask),
         at=at,
@@ -314,8 +327,8 @@ def offer_made(group: Named, person: Named, ask: Named, asker: str | None, at: d
     return Notice(
         kind=OFFER_MADE,
         audience=Audience("person", asker),
-        title=f"{person['display_name']} offers help: {ask['title']}",
-        body=f"In {group['name']}. Have a look, and thank those who helped.",
+        title=say("%(person)s offers help: %(ask)s", person=person["display_name"], ask=ask["title"]),
+        body=say("In %(group)s. Have a look, and thank those who helped.", group=group["name"]),
         group=group,
         subject=_ask(ask),
         at=at,
@@ -329,8 +342,8 @@ def ask_resolved(group: Named, person: Named, ask: Named, thanked: Sequence[str]
     return Notice(
         kind=ASK_RESOLVED,
         audience=People(tuple(one for one in thanked if one != person["id"])),
-        title=f"{person['display_name']} thanks you: {ask['title']}",
-        body=f"You helped somebody in {group['name']}. That is what it is for.",
+        title=say("%(person)s thanks you: %(ask)s", person=person["display_name"], ask=ask["title"]),
+        body=say("You helped somebody in %(group)s. That is what it is for.", group=group["name"]),
         group=group,
         subject=_ask(ask),
         at=at,
@@ -343,10 +356,18 @@ def event_scheduled(
     group: Named, event: dict[str, Any], by: Named | None, at: datetime, recurrence: str | None = None
 ) -> Notice:
     """What the group's members hear when an event was scheduled, or a series, of which it is the first."""
-    repeats = f". It repeats {_how_often(recurrence)}" if recurrence else ""
-    body = f"{_when(event)}, with {group['name']}{repeats}"
+    body = say("%(when)s, with %(group)s", when=_when(event), group=group["name"])
+    if recurrence:
+        body = say("%(first)s. It repeats %(often)s", first=body, often=_how_often(recurrence))
     return _of_event(
-        EVENT_SCHEDULED, Audience("group", group["id"]), f"New: {event['title']}", body, group, event, by, at
+        EVENT_SCHEDULED,
+        Audience("group", group["id"]),
+        say("New: %(event)s", event=event["title"]),
+        body,
+        group,
+        event,
+        by,
+        at,
     )
 
 
@@ -363,9 +384,11 @@ def event_changed(
     `changed` are the names of its fields.
     """
     words = list(dict.fromkeys(_WORDS[name] for name in changed if name in _WORDS))
-    what = f"Changed: {', '.join(words)}. " if words else ""
-    body = f"{what}It is now on {_when(event)}{_also(several)}"
-    title = f"Changed: {event['title']}"
+    body = say("It is now on %(when)s", when=_when(event, several))
+    if words:
+        named = _joined([say(word) for word in words])
+        body = say("Changed: %(what)s. It is now on %(when)s", what=named, when=_when(event, several))
+    title = say("Changed: %(event)s", event=event["title"])
     return _of_event(EVENT_CHANGED, _answered(event, several), title, body, group, event, by, at)
 
 
@@ -378,8 +401,10 @@ def event_cancelled(
     several: Sequence[str] = (),
 ) -> Notice:
     """What those who answered hear when the event was cancelled, or `several` (their ids) at once."""
-    body = f"It was to be on {_when(event)}{_also(several)}" + (f". {reason}" if reason else "")
-    title = f"Cancelled: {event['title']}"
+    body = say("It was to be on %(when)s", when=_when(event, several))
+    if reason:
+        body = say("It was to be on %(when)s. %(reason)s", when=_when(event, several), reason=reason)
+    title = say("Cancelled: %(event)s", event=event["title"])
     return _of_event(EVENT_CANCELLED, _answered(event, several), title, body, group, event, by, at)
 
 
@@ -388,15 +413,15 @@ def event_due(group: Named, event: dict[str, Any], lead: str, at: datetime) -> N
 
     After an outage it may be nearer than that: the body says when it is.
     """
-    title = f"{_TO_GO.get(lead, 'Soon')}: {event['title']}"
-    body = f"You are going. {_when(event)}, with {group['name']}"
+    title = say(_TO_GO.get(lead, _SOON), event=event["title"])
+    body = say("You are going. %(when)s, with %(group)s", when=_when(event), group=group["name"])
     return _of_event(EVENT_DUE, Audience("going", event["id"]), title, body, group, event, None, at)
 
 
 def rsvp_promoted(group: Named, event: dict[str, Any], person: str, at: datetime) -> Notice:
     """What a person hears when a seat became free and is theirs."""
-    body = f"A seat became free and it is yours: {_when(event)}"
-    title = f"You are in: {event['title']}"
+    body = say("A seat became free and it is yours: %(when)s", when=_when(event))
+    title = say("You are in: %(event)s", event=event["title"])
     return _of_event(RSVP_PROMOTED, Audience("person", person), title, body, group, event, None, at)
 
 
@@ -404,20 +429,22 @@ def _answered(event: dict[str, Any], several: Sequence[str]) -> Audience | Event
     return Events(tuple(several)) if several else Audience("event", event["id"])
 
 
-def _also(several: Sequence[str]) -> str:
-    return f" (and {len(several) - 1} more of its series)" if len(several) > 1 else ""
-
-
 def _how_often(recurrence: str) -> str:
     """How often a rule (RFC 5545) repeats, roughly: `every week`, `every 2 months`."""
     parts = dict(part.split("=", 1) for part in recurrence.split(";") if "=" in part)
     unit, interval = _UNITS.get(parts.get("FREQ", "")), parts.get("INTERVAL", "1")
     if unit is None:
-        return "from then on"
-    return f"every {unit}" if interval == "1" else f"every {interval} {unit}s"
+        return say("from then on")
+    once, often = unit
+    return say(once) if interval == "1" else say(often, number=interval)
 
 
-_UNITS = {"DAILY": "day", "WEEKLY": "week", "MONTHLY": "month", "YEARLY": "year"}
+_UNITS = {
+    "DAILY": (form("every day"), form("every %(number)s days")),
+    "WEEKLY": (form("every week"), form("every %(number)s weeks")),
+    "MONTHLY": (form("every month"), form("every %(number)s months")),
+    "YEARLY": (form("every year"), form("every %(number)s years")),
+}
 
 
 def _of_event(
@@ -458,12 +485,14 @@ def _of_group(
 
 def webhook_disabled(webhook: str, owner: str, url: str, reason: str, at: datetime) -> Notice:
     """What the owner of a webhook hears when nothing is pushed to it any more: `gone` or `failing`."""
-    why = "Its endpoint said that it is gone (410)." if reason == "gone" else "Nothing has arrived there for five days."
+    gone = say("Its endpoint said that it is gone (410).")
+    why = gone if reason == "gone" else say("Nothing has arrived there for five days.")
+    mend = say("%(why)s Mend its endpoint, then set the webhook's status to active, or delete it.", why=why)
     return Notice(
         kind=WEBHOOK_DISABLED,
         audience=Audience("person", owner),
-        title=f"Your webhook to {urlsplit(url).hostname} is disabled",
-        body=f"{why} Mend its endpoint, then set the webhook's status to active, or delete it.",
+        title=say("Your webhook to %(host)s is disabled", host=str(urlsplit(url).hostname)),
+        body=mend,
         group=None,
         subject={"type": "webhook", "id": webhook, "href": f"/v1/webhooks/{webhook}"},
         at=at,
@@ -485,23 +514,18 @@ def _did(by: Named | None) -> tuple[str, ...]:
 def _listed(interests: Sequence[str]) -> str:
     """The interests as one says them: `kittens, hockey and bacon`."""
     *some, last = interests
-    return f"{', '.join(some)} and {last}" if some else last
+    return say("%(some)s and %(last)s", some=", ".join(some), last=last) if some else last
 
 
-def _when(event: dict[str, Any]) -> str:
-    """The event's start on the clock of its place, e.g. `Tuesday, 1 December 2026, 19:00 (America/New_York)`."""
-    starts_at: datetime = event["starts_at"]
-    name = event["time_zone"]
-    try:
-        local = starts_at.astimezone(ZoneInfo(name))
-    except (ZoneInfoNotFoundError, ValueError):
-        # A zone that is newer than this machine's time zone data.
-        local, name = starts_at.astimezone(UTC), "UTC"
-    return f"{_DAYS[local.weekday()]}, {local.day} {_MONTHS[local.month - 1]} {local.year}, {local:%H:%M} ({name})"
+def _joined(words: Sequence[str]) -> str:
+    """Words one after the other: `the time, the place`."""
+    first, *rest = words
+    return say("%(first)s, %(rest)s", first=first, rest=_joined(rest)) if rest else first
 
 
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
+def _when(event: dict[str, Any], several: Sequence[str] = ()) -> str:
+    """The event's start, on the clock of its place; and how many more of its series there are."""
+    at = moment(event["starts_at"], event["time_zone"])
+    if len(several) < 2:
+        return at
+    return say("%(when)s (and %(more)s more of its series)", when=at, more=str(len(several) - 1))

@@ -14,6 +14,7 @@ from chassis.ids import first_id_at
 from chassis.store import Repository
 from notifications.audiences.model import ALWAYS, Audience, audience_named, several_named
 from notifications.notices.model import Draft, Notice
+from notifications.notices.words import made, remade
 
 SCHEMA = 1
 
@@ -124,8 +125,9 @@ def _document(notice: Notice) -> dict[str, Any]:
         "schema": SCHEMA,
         "audience": keys[0] if len(keys) == 1 else list(keys),
         "kind": notice.kind,
-        "title": notice.title,
-        "body": notice.body,
+        "title": str(notice.title),
+        "body": str(notice.body),
+        "words": {"title": made(notice.title), "body": made(notice.body)},
         "group": notice.group,
         "subject": notice.subject,
         "at": notice.at,
@@ -139,8 +141,8 @@ def _notice(document: dict[str, Any]) -> Notice:
     return Notice(
         kind=document["kind"],
         audience=audience_named(told) if isinstance(told, str) else several_named(told),
-        title=document["title"],
-        body=document["body"],
+        title=remade(document["words"]["title"]),
+        body=remade(document["words"]["body"]),
         group=document["group"],
         subject=document["subject"],
         at=document["at"],
