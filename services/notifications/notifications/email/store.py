@@ -32,6 +32,14 @@ class Mailboxes(Repository):
         found = self.documents.find({"_id": {"$in": list(people)}, "address": {"$ne": None}}, session=self.session)
         return {one.person: one for one in map(_mailbox, found) if one.active}
 
+    def all_people(self, most: int) -> list[str] | None:
+        """All who ever gave an address, if that are so many at most; else None."""
+        if self.documents.estimated_document_count() > most:
+            return None
+        found = self.documents.find({"_id": {"$gt": ""}}, {"_id": 1}, limit=most + 1, session=self.session)
+        people = [one["_id"] for one in found]
+        return people if len(people) <= most else None
+
     def by_key(self, key: str) -> Mailbox | None:
         """The mailbox with this key."""
         found = self.documents.find_one({"key": key}, session=self.session)

@@ -139,12 +139,17 @@ class MailsApi:
         self.post.ring()  # type: ignore[attr-defined]
 
     def _audience(self, notice: Mapping[str, Any], after: str) -> tuple[list[str], str]:
-        """The next CHUNK of people in a notice's audience, and after whom to go on; "" when these are the last."""
+        """The next CHUNK of people who may be in a notice's audience, and after whom to go on; "" when these are the last.
+
+        Where few get mail at all, it is these, however many the audience has.
+        """
         told = notice["audience"]
         keys = [told] if isinstance(told, str) else told
         named = [audience_named(key) for key in keys]
         if named[0].kind == "person":
             return [one.id for one in named], ""
+        if (few := self.store.mailboxes.all_people(CHUNK)) is not None:
+            return few, ""
         found: tuple[list[str], str] = self.store.standings.next_in([one.id for one in named], after, CHUNK)
         return found
 

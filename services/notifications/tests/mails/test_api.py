@@ -80,8 +80,13 @@ def test_each_of_an_audience_gets_it_and_nobody_else(post, kittens):
     assert len(post.office.to(post.address(post.chris))) == 1
 
 
-def test_an_audience_of_more_than_one_chunk_is_mailed_to_the_last(post, kittens):
-    # The chunk of the service is 1,000; what this one adds are people without mail, among whom the last is not.
+@pytest.mark.parametrize("strangers", [0, 1_100], ids=["few get mail", "many get mail"])
+def test_an_audience_of_more_than_one_chunk_is_mailed_to_the_last(post, kittens, strangers):
+    # The chunk of the service is 1,000; what this one adds are people without mail, among whom the last is not, and
+    # strangers who get mail.
+    unknown = [{"_id": new_id("psn"), "key": new_id("key"), "address": None} for _ in range(strangers)]
+    if unknown:
+        post.store.mailboxes.documents.insert_many(unknown)
     event = post.event(kittens)
     post.answered(kittens, event, post.ben, "going")
     [standing] = post.store.standings.documents.find({"person": post.ben.id, "to": event["id"]})
@@ -96,6 +101,7 @@ def test_an_audience_of_more_than_one_chunk_is_mailed_to_the_last(post, kittens)
     post.cancelled(kittens, event, by=post.ana)
     assert subjects(post, post.ben, 1) == subjects(post, last, 1) == ["Cancelled: Bacon brunch"]
     assert post.store.mails.documents.count_documents({"person": {"$in": crowd}}) == 0
+    post.store.mailboxes.documents.delete_many({"_id": {"$in": [one["_id"] for one in unknown]}})
 
 
 def test_only_what_is_wanted_at_once_is_mailed_at_once(post, kittens):
