@@ -80,6 +80,41 @@ def test_each_of_an_audience_gets_it_and_nobody_else(post, kittens):
     assert len(post.office.to(post.address(post.chris))) == 1
 
 
+def test_who_answered_any_of_several_events_gets_one_mail_about_all(post, kittens):
+    events = [post.event(kittens) for _ in range(3)]
+    post.joined(kittens, post.chris)
+    for one in (post.ben, post.chris):
+        post.verified(one)
+    for event in events:
+        post.answered(kittens, event, post.ben, "going")
+    post.answered(kittens, events[2], post.chris, "maybe")
+    ids = [event["id"] for event in events]
+    post.cancelled(kittens, events[0], by=post.ana, data={"tells_of": ids})
+    for event in events[1:]:
+        post.cancelled(kittens, event, by=post.ana, data={"told_with": ids[0]})
+    post.matched(kittens, post.ben)
+    post.matched(kittens, post.chris)
+    for one in (post.ben, post.chris):
+        expected = ["Cancelled: Bacon brunch", "A group for kittens and bacon: Kittens and Bacon"]
+        assert sorted(subjects(post, one, 2)) == sorted(expected)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 10])
+def test_who_answered_any_of_several_events_is_found_once_chunk_by_chunk(post, kittens, limit):
+    events = [post.event(kittens) for _ in range(3)]
+    post.answered(kittens, events[0], post.ben, "going")
+    post.answered(kittens, events[0], post.ben, "not_going", was="going")
+    for event, who in ((events[1], post.ben), (events[2], post.ben), (events[0], post.chris), (events[2], post.eve)):
+        post.answered(kittens, event, who, "maybe")
+    found, after = [], ""
+    while True:
+        people, after = post.store.standings.next_in([event["id"] for event in events], after, limit)
+        found += people
+        if not after:
+            break
+    assert sorted(found) == sorted(one.id for one in (post.ben, post.chris, post.eve))
+
+
 @pytest.mark.parametrize("strangers", [0, 1_100], ids=["few get mail", "many get mail"])
 def test_an_audience_of_more_than_one_chunk_is_mailed_to_the_last(post, kittens, strangers):
     # The chunk of the service is 1,000; what this one adds are people without mail, among whom the last is not, and
