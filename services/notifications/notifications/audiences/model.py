@@ -67,7 +67,7 @@ def several_named(keys: Iterable[str]) -> People | Events:
     """The people whose own audiences have these keys, or the events that those who hear answered."""
     named = [audience_named(key) for key in keys]
     ids = tuple(one.id for one in named)
-    return Events(ids) if named[0].kind == "event" else People(ids)
+    return Events(ids) if named and named[0].kind == "event" else People(ids)
 
 
 @dataclass(frozen=True, slots=True)
