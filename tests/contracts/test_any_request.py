@@ -26,6 +26,8 @@ REQUESTS = int(os.environ.get("CG_REQUESTS", "300"))
 """How many requests of each kind all operations get together, though each a few; set it higher to look harder."""
 LEAST = 4
 
+pytestmark = pytest.mark.timeout(300)  # hundreds of requests, also on a machine that is busy
+
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
