@@ -37,6 +37,8 @@ from events.rsvps.model import Book, NotEnoughSeats, Rsvp, RsvpClosed
 from events.service import Events
 
 HISTORIES = int(os.environ.get("CG_HISTORIES", "40"))
+pytestmark = pytest.mark.timeout(max(120, HISTORIES * 3))
+
 NOW = datetime.now(UTC).replace(microsecond=0)
 SOON = NOW + timedelta(days=2)
 PEOPLE = ("ana", "ben", "chris", "dora", "eve")
@@ -417,7 +419,6 @@ def store(shared_database: str) -> Iterator[OpenStore]:
     opened.client.close()
 
 
-@pytest.mark.timeout(max(120, HISTORIES * 3))
 def test_any_history_on_the_real_database_is_as_the_reference_says(store: OpenStore) -> None:
     Service.store = store
     few = settings(
