@@ -243,6 +243,12 @@ class TestSeries:
         one, several = series_of("FREQ=WEEKLY", zone, starts_at=datetime.fromisoformat(start), **night(start))
         assert read_back(one, several) == taking_place(several)
 
+    @pytest.mark.parametrize("start", ["2026-12-06T01:00", "2026-12-06T02:30"])
+    def test_are_written_apart_where_a_change_of_clocks_makes_them_shorter(self, start: str) -> None:
+        one, several = series_of("FREQ=WEEKLY", starts_at=datetime.fromisoformat(start), **night(start))
+        text = unfolded(one, several)
+        assert text.count("BEGIN:VEVENT") == 2 and text.count("RECURRENCE-ID;TZID=Europe/Berlin:20270328") == 1
+
     def test_are_a_rule_and_what_differs_from_it(self) -> None:
         one, several = series_of("FREQ=WEEKLY")
         events.change(several[1], {"title": "Dinner"}, None, NOW)

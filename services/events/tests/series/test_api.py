@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import recurring_ical_events
+from icalendar import Calendar
 
 from chassis.testing import RunningService, RunService, wait_until
 
@@ -163,6 +165,25 @@ class TestChangingThis:
             "guests": 0,
             "position": 1,
         }
+
+    def test_to_another_time_asks_again_however_many_answered(self, world: Any) -> None:
+        _, events = series(world, world.group(world.ben, world.chris), "FREQ=WEEKLY;COUNT=2", capacity=3_000)
+        moved, crowd = events[1], 4_500
+        world.goes(moved, world.ben)
+        answers = world.store.rsvps.documents
+        kept = answers.find_one({"event_id": moved["id"]})
+        ids = [f"psn_{number:026}" for number in range(crowd)]
+        answers.insert_many([{**kept, "_id": f"{moved['id']}:{one}", "person_id": one} for one in ids])
+        world.store.events.documents.update_one({"_id": moved["id"]}, {"$inc": {"seats_taken": crowd}})
+        assert patch(world, moved, "this", **later(moved, days=1)).json()["seats_taken"] == 0
+        assert [world.answer(moved, one).json()["status"] for one in (world.ben, world.chris)] == ["going", "going"]
+        wait_until(
+            lambda: answers.count_documents({"event_id": moved["id"]}) == 2, 60, what="the end of all old answers"
+        )
+        now = world.read(moved, world.ben)
+        assert now["seats_taken"] == 2 and now["viewer"]["status"] == "going"
+        # Each answer that was taken back is a message, and so a version.
+        assert now["version"] >= crowd + 4
 
     def test_cannot_change_the_rule(self, world: Any) -> None:
         _, events = series(world, world.group(), "FREQ=WEEKLY;COUNT=2")
@@ -342,6 +363,40 @@ class TestAtOnce:
         now = events_of(world, made["id"])
         assert len({(event["title"], event["description"]) for event in now}) == 1
         assert now[0]["title"] == now[0]["description"]
+
+
+class TestCalendars:
+    def test_of_the_group_have_a_rule_and_others_instances(self, world: Any) -> None:
+        group = world.group(world.ben)
+        made, events = series(world, group, "FREQ=WEEKLY;COUNT=4", time_zone="America/New_York")
+        world.goes(events[1], world.ben)
+        patch(world, events[2], "this", title="Dinner")
+        cancel(world, events[3], "this")
+        path = f"/v1/groups/{group['id']}/calendar.ics"
+        answer = world.api.get(path)
+        whole = Calendar.from_ical(answer.body)
+        rule, *others = whole.walk("VEVENT")
+        assert rule["RRULE"].to_ical() == b"FREQ=WEEKLY;COUNT=4" and rule["UID"] == f"{made['id']}@commonground"
+        assert {str(one["SUMMARY"]) for one in others} == {"Dinner", events[3]["title"]}
+        found = recurring_ical_events.of(whole).between(datetime.now(UTC), datetime.now(UTC) + timedelta(days=60))
+        starts = sorted(one["DTSTART"].dt.astimezone(UTC) for one in found if one["STATUS"] != "CANCELLED")
+        assert starts == [datetime.fromisoformat(event["starts_at"]) for event in events[:3]]
+        assert world.api.get(path, if_none_match=answer.headers["ETag"]).status == 304
+        (single,) = Calendar.from_ical(world.api.get(f"/v1/events/{events[2]['id']}/calendar.ics").body).walk("VEVENT")
+        assert single["UID"] == rule["UID"] and "RRULE" not in single
+        assert single["RECURRENCE-ID"].dt.astimezone(UTC) == single["DTSTART"].dt.astimezone(UTC) == starts[2]
+        mine = world.api.get(world.api.post("/v1/me/calendar", as_=world.ben).json()["href"])
+        (going,) = Calendar.from_ical(mine.body).walk("VEVENT")
+        assert going["RECURRENCE-ID"].dt.astimezone(UTC) == starts[1]
+
+    def test_show_strangers_no_rule_of_a_series_that_is_not_for_them(self, world: Any) -> None:
+        group = world.group(world.ben)
+        made, events = series(world, group, "FREQ=WEEKLY;COUNT=4", visibility="group")
+        patch(world, events[1], "this", visibility="public")
+        path = f"/v1/groups/{group['id']}/calendar.ics"
+        (one,) = Calendar.from_ical(world.api.get(path, as_=world.eve).body).walk("VEVENT")
+        assert "RRULE" not in one and world.api.get(f"/v1/series/{made['id']}", as_=world.eve).problem == "not-found"
+        assert "RRULE" in next(iter(Calendar.from_ical(world.api.get(path, as_=world.ben).body).walk("VEVENT")))
 
 
 def rewind(world: Any, made: Event, number: int) -> list[str]:
