@@ -40,6 +40,8 @@ CONNECTIONS = 4
 LOOK_SECONDS = 1.0
 START_SECONDS = 5.0
 """For how long the mails of a batch are begun; others are given back. So a slow server holds up no ending of the process."""
+NOTED_AT_ONCE = 10
+NOTED_SECONDS = 0.1
 DIGESTS_AT_ONCE = 500
 DIGEST_SECONDS = 5
 HTML = "text/html; charset=utf-8"
@@ -212,18 +214,29 @@ class MailsApi:
         return [partial(self._send, postbox, batch) for batch in self.store.mails.claim(tick.now, free)]
 
     def _send(self, postbox: Postbox, batch: Batch) -> bool:
-        """Send a batch, and give back what there is no time for. What became of a mail is kept before the next is sent."""
+        """Send a batch, and give back what there is no time for.
+
+        That mails were sent is noted for a few at a time: so much comes again if the process is killed just then.
+        """
         begun = time.monotonic()
-        left = list(batch.mails)
+        left, sent = list(batch.mails), Sent(self.store, batch.token)
         try:
             written = self._written(left)
             with postbox.connection() as connection:
                 while left and connection.stands and time.monotonic() - begun < START_SECONDS:
                     mail = left.pop(0)
                     letter = written.get(mail.id)
-                    self._settle(batch.token, self._send_one(connection, letter, mail), letter)
+                    settled = self._send_one(connection, letter, mail)
+                    if settled.state == SENT:
+                        sent.add(settled)
+                    else:
+                        self._settle(batch.token, settled, letter)
+                    if settled.state == SENT and letter is not None:
+                        self.store.mailboxes.note_delivery(letter.mailbox)
         except Unreachable:
             pass
+        finally:
+            sent.note()
         pause = postbox.rest_seconds
         now = Tick().now
         self.store.mails.settle(batch.token, [replace(one, due_at=_after(now, pause)) for one in left], now)
@@ -250,8 +263,6 @@ class MailsApi:
         tick = Tick()
         if mail.state not in (BOUNCED, FAILED):
             self.store.mails.settle(token, [mail], tick.now)
-            if mail.state == SENT and letter is not None:
-                self.store.mailboxes.note_delivery(letter.mailbox)
             return
         with self.store.transaction(tick) as tx:
             tx.mails.settle(token, [mail], tick.now)
@@ -326,6 +337,29 @@ class MailsApi:
         found = self.store.inbox.newest(view, _behind(mail.until), letters.MOST_IN_A_DIGEST + 1)
         mailed = self.store.mails.known([f"{one['_id']}.{mail.person}" for one in found])
         return [one for one in found if f"{one['_id']}.{mail.person}" not in mailed]
+
+
+class Sent:
+    """Mails that the server took, noted for at most NOTED_AT_ONCE of them, or those of NOTED_SECONDS, at a time."""
+
+    def __init__(self, store: Any, token: str) -> None:
+        self.store, self.token = store, token
+        self.ids: list[str] = []
+        self.since = 0.0
+
+    def add(self, mail: Mail) -> None:
+        """This one was sent."""
+        if not self.ids:
+            self.since = time.monotonic()
+        self.ids.append(mail.id)
+        if len(self.ids) >= NOTED_AT_ONCE or time.monotonic() - self.since > NOTED_SECONDS:
+            self.note()
+
+    def note(self) -> None:
+        """Keep that they were sent."""
+        if self.ids:
+            ids, self.ids = self.ids, []
+            self.store.mails.settle_sent(self.token, ids, Tick().now)
 
 
 @dataclass(frozen=True, slots=True)

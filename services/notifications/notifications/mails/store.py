@@ -14,7 +14,7 @@ from typing import Any
 from pymongo import ASCENDING, IndexModel
 
 from chassis.store import Repository
-from notifications.mails.model import DROPPED, WHATS, Digest, Mail, Rhythm, code_mail, code_mail_id
+from notifications.mails.model import DROPPED, SENT, WHATS, Digest, Mail, Rhythm, code_mail, code_mail_id
 
 SCHEMA = 1
 LEASE = timedelta(seconds=60)
@@ -83,6 +83,12 @@ class Mails(Repository):
         for one in mails:
             mine = {"_id": one.id, "claimed_by": token}
             self.documents.update_one(mine, _settled(one, now), session=self.session)
+
+    def settle_sent(self, token: str, ids: Collection[str], now: datetime) -> None:
+        """Keep that mails that were claimed by this token were sent."""
+        sent = {"state": SENT, "reason": None, "ended_at": now}
+        mine = {"_id": {"$in": list(ids)}, "claimed_by": token}
+        self.documents.update_many(mine, {"$set": sent, "$unset": {"claimed_by": "", "due_at": ""}})
 
     def known(self, ids: Collection[str]) -> set[str]:
         """Which of these mails there are, but for those that nobody wanted any more."""
