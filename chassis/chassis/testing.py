@@ -88,6 +88,14 @@ WANTED = pytest.StashKey[set[str]]()
 PROCESSES = pytest.StashKey[list["Process"]]()
 
 
+def pytest_configure() -> None:
+    """Let examples take their time: how long one takes says how busy the machine is."""
+    from hypothesis import settings
+
+    settings.register_profile("commonground", deadline=None)
+    settings.load_profile("commonground")
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Note which nodes this run will need, so that they start side by side."""
     session.config.stash[WANTED] = {name for item in session.items for name in getattr(item, "fixturenames", ())}
