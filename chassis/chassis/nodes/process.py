@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
@@ -23,17 +24,22 @@ class NotInstalled(NodeError):
     """A program is missing on this machine; the text says which, and how to install it."""
 
 
+FIRST_PORT, LAST_PORT = 20_000, 32_000
+_begin = random.randint(FIRST_PORT, LAST_PORT)
+_ports = itertools.cycle((*range(_begin, LAST_PORT), *range(FIRST_PORT, _begin)))
+
+
 def free_port() -> int:
-    """Give a TCP port of 127.0.0.1 that nothing listens on.
+    """Give a TCP port of 127.0.0.1 that nothing listens on, another one each time.
 
     Outside the range that Linux takes outgoing connections from (32768 and up), so that a node that was killed finds
-    its port still free when it is started again.
+    its port still free when it is started again. One after the other from a random one on: what was given and is not in
+    use yet is neither given again, nor likely to be given by another process at the same moment.
     """
-    for _ in range(1000):
-        port = random.randint(20000, 32000)
+    for port in itertools.islice(_ports, LAST_PORT - FIRST_PORT):
         if is_free(port):
             return port
-    raise NodeError("No free TCP port between 20000 and 32000 on 127.0.0.1.")
+    raise NodeError(f"No free TCP port between {FIRST_PORT} and {LAST_PORT} on {HOST}.")
 
 
 def is_free(port: int) -> bool:
