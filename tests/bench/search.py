@@ -111,6 +111,10 @@ def plans_of(stage: Stage, search: Callable[[], Any]) -> list[dict[str, Any]]:
     return found
 
 
+FROM_AN_INDEX = ("IXSCAN", "GEO_NEAR_2DSPHERE")
+"""How plans begin that read an index: the second is what `$geoNear` makes of one of places."""
+
+
 def share_indexed(plans: list[dict[str, Any]]) -> float:
     """Which part of the plans took what they wanted from an index."""
-    return sum(one["plan"].startswith("IXSCAN") for one in plans) / len(plans) if plans else 0.0
+    return sum(one["plan"].startswith(FROM_AN_INDEX) for one in plans) / len(plans) if plans else 0.0
