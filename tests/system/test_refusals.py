@@ -24,7 +24,9 @@ def refused(answer, status, slug):
     assert re.fullmatch(rf"req_{ULID}", problem["instance"])
     assert problem["title"] and problem["detail"]
     shown = json.dumps(problem).lower()
-    assert not [word for word in ("traceback", "pymongo", "marshmallow", "amqp", str(ROOT).lower(), ".py") if word in shown]
+    assert not [
+        word for word in ("traceback", "pymongo", "marshmallow", "amqp", str(ROOT).lower(), ".py") if word in shown
+    ]
     return problem
 
 
