@@ -406,6 +406,16 @@ def world(service: RunningService, channel: Any, store: OpenStore, shared_databa
     return World(service, channel, store, shared_database)
 
 
+@pytest.fixture
+def kittens(world: World) -> dict[str, Any]:
+    """A group that Ana founded and Ben joined."""
+    group = world.group()
+    world.founded(group)
+    world.joined(group, world.ana, "organizer")
+    world.joined(group, world.ben)
+    return group
+
+
 # -- mail, for the modules that want it
 
 

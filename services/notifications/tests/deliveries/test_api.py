@@ -13,16 +13,6 @@ from notifications.webhooks.model import new_secret
 
 
 @pytest.fixture
-def kittens(world):
-    """A group that Ana founded and Ben joined."""
-    group = world.group()
-    world.founded(group)
-    world.joined(group, world.ana, "organizer")
-    world.joined(group, world.ben)
-    return group
-
-
-@pytest.fixture
 def secret_club(world):
     """A private group that Ana founded and Ben joined."""
     group = world.group("Secret Club", visibility="private")

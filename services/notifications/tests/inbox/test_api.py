@@ -8,16 +8,6 @@ from chassis.schemas import Cursor
 NO_NOTICE = "ntc_00000000000000000000000000"
 
 
-@pytest.fixture
-def kittens(world):
-    """A group that Ana founded and Ben joined."""
-    group = world.group()
-    world.founded(group)
-    world.joined(group, world.ana, "organizer")
-    world.joined(group, world.ben)
-    return group
-
-
 def schedule(world, group, *titles):
     """One event after another."""
     for title in titles:

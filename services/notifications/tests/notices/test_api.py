@@ -39,16 +39,6 @@ def heard(channel: Any) -> Iterator[Any]:
         pass
 
 
-@pytest.fixture
-def kittens(world):
-    """A group that Ana founded and Ben joined."""
-    group = world.group()
-    world.founded(group)
-    world.joined(group, world.ana, "organizer")
-    world.joined(group, world.ben)
-    return group
-
-
 def test_nobody_hears_that_a_group_was_founded(world):
     group = world.group()
     world.founded(group)

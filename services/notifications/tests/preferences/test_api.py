@@ -10,16 +10,6 @@ PATH = "/v1/me/notices"
 
 
 @pytest.fixture
-def kittens(world):
-    """A group that Ana founded and Ben joined."""
-    group = world.group()
-    world.founded(group)
-    world.joined(group, world.ana, "organizer")
-    world.joined(group, world.ben)
-    return group
-
-
-@pytest.fixture
 def hockey(world):
     """Another group that Ben is in."""
     group = world.group("Hockey Fans")

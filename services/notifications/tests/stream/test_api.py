@@ -11,16 +11,6 @@ from chassis.timers import Tick
 from notifications.inbox.api import view_of, views_of
 
 
-@pytest.fixture
-def kittens(world):
-    """A group that Ana founded and Ben joined."""
-    group = world.group()
-    world.founded(group)
-    world.joined(group, world.ana, "organizer")
-    world.joined(group, world.ben)
-    return group
-
-
 def opened(world, who, last_id=None):
     """What a stream is answered when it opens."""
     answer = world.service.api.call("GET", "/v1/stream", as_=who, last_event_id=last_id)
