@@ -24,6 +24,10 @@ class Turns:
         self._queues: dict[str, Semaphore] = {}
         self._concerned: dict[str, int] = {}
 
+    def free(self, key: str) -> bool:
+        """Whether nobody has this turn or waits for it."""
+        return key not in self._queues
+
     @contextmanager
     def take(self, key: str, seconds: float | None = None) -> Iterator[None]:
         """Wait for one's turn, and keep it until the block ends. Raises TooLong when it has not come after `seconds`."""

@@ -31,6 +31,15 @@ def test_those_with_other_keys_do_not_wait():
         pass
 
 
+def test_a_turn_is_free_when_nobody_has_it_or_waits_for_it():
+    turns = Turns()
+    assert turns.free("group")
+    with turns.take("group"):
+        assert not turns.free("group")
+        assert turns.free("other")
+    assert turns.free("group")
+
+
 def test_who_waited_too_long_or_failed_leaves_the_queue_to_the_others_and_no_trace():
     turns = Turns()
     with turns.take("group"), pytest.raises(TooLong), turns.take("group", 0.01):

@@ -9,7 +9,7 @@ from chassis.subscriptions import subscribe
 from chassis.timers import Tick, every
 from notifications.notices import model
 from notifications.notices.model import Draft, Notice, Told
-from notifications.notices.posting import post_drafts
+from notifications.notices.posting import post, post_drafts
 from notifications.notices.schemas import (
     ArchivedData,
     AskData,
@@ -172,11 +172,10 @@ class NoticesApi:
 
     def _post(self, message: Received, made: Notice | None) -> None:
         """Have a notice posted, if one was made."""
-        with self.store.transaction(message) as tx:
-            if made is not None:
-                tx.drafts.add(Draft(made, _told(message, made), message.traceparent))
-        if made is not None:
-            post_drafts(self.store, self.live)
+        if made is None:
+            with self.store.transaction(message):
+                return
+        post(self.store, self.live, message, Draft(made, _told(message, made), message.traceparent))
 
     @every(1)
     def post_left_over(self, tick: Tick) -> None:

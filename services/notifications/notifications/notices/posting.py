@@ -1,10 +1,12 @@
 """Posts notices one after the other, whichever processes made them: who has seen one has seen all before it, or can.
 
 An id that a transaction makes for itself says nothing of the order in which transactions commit: a smaller one may become
-visible after a greater one was read, and whoever goes on from there would miss it for ever. So a notice is first made (a
-draft, in the transaction of the message that it tells of) and then posted, with others that wait, in a transaction that
-all who post must write one document in. There it gets its id, which is greater than that of every notice that is to be
-seen, by whatever clock. Reading, resuming and marking as read can go by ids alone.
+visible after a greater one was read, and whoever goes on from there would miss it for ever. So a notice gets its id in a
+transaction that all who post must write one document in: it is greater than that of every notice that is to be seen, by
+whatever clock. Reading, resuming and marking as read can go by ids alone.
+
+That is the transaction of the message that it tells of, while nobody else is posting. Otherwise the notice is made there
+(a draft), and posted right after it, together with the others that wait.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from chassis.ids import id_after
+from chassis.messages import Received
 from chassis.timers import Tick
 from notifications.notices.model import Draft, Notice
 from notifications.notices.schemas import NoticePosted
@@ -32,6 +35,22 @@ AT_ONCE = 50
 """How many notices are posted in one transaction at most."""
 MEETINGS = 50
 """How often to begin again because another process was posting; then what is left waits for the timer, or for that process."""
+
+
+def post(store: Any, live: Any, cause: Received, draft: Draft) -> None:
+    """Post what a message tells of: in its own transaction if nobody else is posting, else with the others that wait."""
+    if store.turns.free(POSTING):
+        try:
+            with store.transaction(cause, turn=POSTING) as tx:
+                topics = _add(tx, [draft])
+            live.news(topics)
+            return
+        except PyMongoError as fault:
+            if not _met_another(fault):
+                raise
+    with store.transaction(cause) as tx:
+        tx.drafts.add(draft)
+    post_drafts(store, live)
 
 
 def post_drafts(store: Any, live: Any) -> None:
@@ -48,35 +67,41 @@ def _post_some(store: Any) -> list[str]:
     """Post the oldest drafts; gives the topics of those who may have to hear of them."""
     for meeting in range(MEETINGS):
         try:
-            return _post(store)
+            with store.transaction(Tick()) as tx:
+                drafts = tx.drafts.oldest(AT_ONCE)
+                topics = _add(tx, drafts)
+                tx.drafts.remove(drafts)
+            return topics
         except PyMongoError as fault:
-            # The first two of all make the document both.
-            if not (fault.has_error_label("TransientTransactionError") or isinstance(fault, DuplicateKeyError)):
+            if not _met_another(fault):
                 raise
             time.sleep(random.uniform(0, min(0.002 * (meeting + 1), 0.02)))
     return []
 
 
-def _post(store: Any) -> list[str]:
+def _met_another(fault: PyMongoError) -> bool:
+    # The first two of all make the document both.
+    return fault.has_error_label("TransientTransactionError") or isinstance(fault, DuplicateKeyError)
+
+
+def _add(tx: Any, drafts: Sequence[Draft]) -> list[str]:
+    """Add notices after the last one; gives the topics of those who may have to hear of them."""
     topics: list[str] = []
-    with store.transaction(Tick()) as tx:
-        last = tx.posting.hold()
-        drafts: Sequence[Draft] = tx.drafts.oldest(AT_ONCE)
-        forgotten = tx.forgotten.among({one for draft in drafts for one in draft.notice.people})
-        for draft in drafts:
-            notice = draft.notice.without(forgotten)
-            if notice is not None:
-                last = id_after(last, "ntc")
-                _add(tx, replace(draft, notice=replace(notice, id=last)))
-                topics += topics_for(notice.audience.keys, notice.group["id"] if notice.group else None)
-        tx.drafts.remove(drafts)
-        tx.posting.reached(last)
+    last = tx.posting.hold()
+    forgotten = tx.forgotten.among({one for draft in drafts for one in draft.notice.people})
+    for draft in drafts:
+        notice = draft.notice.without(forgotten)
+        if notice is not None:
+            last = id_after(last, "ntc")
+            notice = replace(notice, id=last)
+            tx.notices.append(notice)
+            tx.publish(_posted(notice, draft))
+            topics += topics_for(notice.audience.keys, notice.group["id"] if notice.group else None)
+    tx.posting.reached(last)
     return topics
 
 
-def _add(tx: Any, draft: Draft) -> None:
-    notice: Notice = draft.notice
-    tx.notices.append(notice)
+def _posted(notice: Notice, draft: Draft) -> NoticePosted:
     posted = NoticePosted(notice, subject=notice.id, sequence=1, audience=draft.told)
     posted.traceparent = draft.traceparent
-    tx.publish(posted)
+    return posted

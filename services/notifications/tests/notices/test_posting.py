@@ -1,17 +1,21 @@
 """Notices are posted in the order of their ids, whoever posts them and whenever, so that nobody who reads on misses one."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import eventlet
 import pytest
 from pymongo.errors import OperationFailure
 
-from chassis.ids import first_id_at
+from chassis.ids import first_id_at, id_after
 from chassis.live import Live
+from chassis.testing import wait_until
 from chassis.timers import Tick
 from notifications.audiences.model import Audience, People
 from notifications.notices.model import Draft, Notice
-from notifications.notices.posting import post_drafts
+from notifications.notices.posting import POSTING, post, post_drafts
+from notifications.notices.store import Drafts
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
 KITTENS = {"id": "grp_kittens", "slug": "kittens", "name": "Kittens"}
@@ -65,12 +69,10 @@ def test_who_reads_on_while_many_processes_post_gets_each_notice_once(store, ano
     done = threading.Event()
     read = []
 
-    def post(number):
+    def post_some(number):
         own = another()
         for one in range(each):
-            with own.transaction(Tick()) as tx:
-                tx.drafts.add(draft(f"{number}.{one}"))
-            post_drafts(own, Live())
+            post(own, Live(), Tick(), draft(f"{number}.{one}"))
 
     def read_on():
         own, last = another(), begin
@@ -81,7 +83,7 @@ def test_who_reads_on_while_many_processes_post_gets_each_notice_once(store, ano
             if enough and not found:
                 return
 
-    posting = [threading.Thread(target=post, args=(number,)) for number in range(processes)]
+    posting = [threading.Thread(target=post_some, args=(number,)) for number in range(processes)]
     reading = threading.Thread(target=read_on)
     for one in (reading, *posting):
         one.start()
@@ -92,6 +94,36 @@ def test_who_reads_on_while_many_processes_post_gets_each_notice_once(store, ano
     reading.join(60)
     assert sorted(title for _, title in read) == sorted(f"{n}.{one}" for n in range(processes) for one in range(each))
     assert read == after(store, begin)
+
+
+def test_who_posts_alone_makes_no_draft(store, begin, monkeypatch):
+    monkeypatch.setattr(Drafts, "add", lambda *_: pytest.fail("a draft was made"))
+    post(store, Live(), Tick(), draft("at once"))
+    assert titles(store, begin) == ["at once"]
+
+
+def test_what_one_posts_while_others_of_the_process_do_is_posted_with_theirs(store, begin):
+    posting = []
+    with store.turns.take(POSTING):
+        for title in ("one", "two"):
+            posting.append(eventlet.spawn(post, store, Live(), Tick(), draft(title)))
+            eventlet.sleep()
+        assert titles(store, begin) == []
+    for one in posting:
+        one.wait()
+    assert titles(store, begin) == ["one", "two"]
+
+
+def test_what_one_posts_while_another_process_does_is_posted_after_it(store, another, begin):
+    posting = threading.Thread(target=post, args=(another(), Live(), Tick(), draft("second")))
+    with store.transaction(Tick()) as tx:
+        last = id_after(tx.posting.hold(), "ntc")
+        posting.start()
+        wait_until(store.drafts.any)
+        tx.notices.append(replace(draft("first").notice, id=last))
+        tx.posting.reached(last)
+    posting.join(30)
+    assert titles(store, begin) == ["first", "second"]
 
 
 def test_what_is_drafted_for_people_who_are_gone_is_not_posted(store, begin):
