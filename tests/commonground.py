@@ -108,7 +108,7 @@ class CommonGround:
             return settings | own | {"CG_HEALTH_PORT": "0", "CG_ACCESS_LOG": "off"}
         settings |= {"CG_MONGO_URI": self.mongo_uris[name], "CG_HEALTH_PORT": str(self._ports[name])}
         if name == "groups":
-            settings["CG_SIGNING_KEY"] = self._signing_key
+            settings |= {"CG_SIGNING_KEY": self._signing_key, "CG_PASSWORD_MEMORY_KIB": "8"}
         if name == "notifications":
             settings |= {"CG_SMTP_HOST": HOST, "CG_SMTP_PORT": str(self._mail_port), "CG_SMTP_TLS": "off"}
             settings |= {"CG_MAIL_FROM": "Common Ground <notices@cg.example>", "CG_PUBLIC_URL": self.door.address}

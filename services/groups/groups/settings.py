@@ -9,6 +9,7 @@ from marshmallow.validate import Range
 
 from chassis.settings import ConfigurationFaults, ServiceSettings, setting
 from groups.demand.model import are_levels
+from groups.sessions.passwords import MEMORY_KIB
 from groups.sessions.signing import NoSigningKey, keys_of
 
 
@@ -48,6 +49,14 @@ class GroupsSettings(ServiceSettings):
         30,
         help="After how many days a session ends that nobody refreshed",
         validate=Range(1, 3650),
+    )
+    password_memory_kib: int = setting(
+        "int",
+        "CG_PASSWORD_MEMORY_KIB",
+        MEMORY_KIB,
+        help="How much memory, and time in proportion, it takes to try a password, also for whoever stole the hashes: "
+        "more on large machines, less for tests only",
+        validate=Range(8),
     )
     promotion_reach: int = setting(
         "int",

@@ -25,14 +25,19 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="module")
 def service(shared_service, shared_database):
     """A groups service that the tests of a module share, with the rate limits off."""
-    env = {"CG_MONGO_URI": shared_database, "CG_SIGNING_KEY": KEY, "CG_RATE_LIMITS": "off"}
+    env = {
+        "CG_MONGO_URI": shared_database,
+        "CG_SIGNING_KEY": KEY,
+        "CG_RATE_LIMITS": "off",
+        "CG_PASSWORD_MEMORY_KIB": "8",
+    }
     return shared_service("groups", env=env)
 
 
 @pytest.fixture
 def run_groups(run_service, fresh_database):
     """Start a groups service of its own for one test: `run_groups(CG_SIGN_INS_PER_HANDLE="3")`."""
-    settings = {"CG_MONGO_URI": fresh_database, "CG_SIGNING_KEY": KEY}
+    settings = {"CG_MONGO_URI": fresh_database, "CG_SIGNING_KEY": KEY, "CG_PASSWORD_MEMORY_KIB": "8"}
     return lambda wait=True, **env: run_service("groups", env={**settings, **env}, wait=wait)
 
 

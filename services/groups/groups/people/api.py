@@ -31,6 +31,7 @@ _WHOLE = ChangedPerson()
 class PeopleApi:
     """People and their profiles."""
 
+    settings: Any
     store: Any
 
     @endpoint(
@@ -47,7 +48,7 @@ class PeopleApi:
     def register(self, call: Call, body: dict[str, Any]) -> Answer:
         """Register as a person."""
         person = model.register(body, call.now)
-        password = hash_password(body["password"])
+        password = hash_password(body["password"], self.settings.password_memory_kib)
         with self.store.transaction(call) as tx:
             tx.people.add(person, password)
             tx.interest_changes.note("people", [], person.interests)

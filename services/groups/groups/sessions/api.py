@@ -84,7 +84,7 @@ class SessionsApi:
             person, kept = self._recognize(call, call.caller.handle, body["current"])
         except model.WrongCredentials:
             raise AnotherPassword() from None
-        password = hash_password(body["new"])
+        password = hash_password(body["new"], self.settings.password_memory_kib)
         with self.store.transaction(call, turn=person.id) as tx:
             if not tx.people.still_has_password(person.id, kept):
                 raise AnotherPassword()
@@ -139,7 +139,7 @@ class SessionsApi:
 
     def _known(self, handle: str, password: str) -> tuple[Person, str]:
         found: tuple[Person, str] | None = self.store.people.with_password(handle)
-        if not is_password(password, found and found[1]) or found is None:
+        if not is_password(password, found and found[1], self.settings.password_memory_kib) or found is None:
             raise model.WrongCredentials()
         return found
 

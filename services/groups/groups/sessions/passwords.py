@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
 from chassis.threads import in_thread
 
-# The parameters of OWASP's Password Storage Cheat Sheet; each hash names its own, so they can be raised at any time.
-_HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-_OF_NOBODY = _HASHER.hash("whoever signs in with an unknown handle waits as long as everybody else")
+# With two passes, what OWASP's Password Storage Cheat Sheet asks for; each hash names its own, so it can be raised at any time.
+MEMORY_KIB = 19_456
 
 
-def hash_password(password: str) -> str:
-    """The hash to keep of a password."""
-    return in_thread(_HASHER.hash, password)
+def hash_password(password: str, memory_kib: int) -> str:
+    """The hash to keep of a password; to make it takes this much memory, and time in proportion."""
+    return in_thread(_hasher(memory_kib).hash, password)
 
 
-def is_password(password: str, kept: str | None) -> bool:
+def is_password(password: str, kept: str | None, memory_kib: int) -> bool:
     """Whether this is the password of which `kept` is the hash; without a hash it is not, after as long a time."""
-    matches = in_thread(_verify, password, kept or _OF_NOBODY)
+    matches = in_thread(_verify, password, kept or _of_nobody(memory_kib))
     return matches and kept is not None
+
+
+@cache
+def _hasher(memory_kib: int) -> PasswordHasher:
+    return PasswordHasher(time_cost=2, memory_cost=memory_kib, parallelism=1)
+
+
+@cache
+def _of_nobody(memory_kib: int) -> str:
+    return _hasher(memory_kib).hash("whoever signs in with an unknown handle waits as long as everybody else")
 
 
 def _verify(password: str, kept: str) -> bool:
     try:
-        return _HASHER.verify(kept, password)
+        return PasswordHasher().verify(kept, password)
     except VerificationError:
         return False
