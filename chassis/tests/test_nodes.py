@@ -44,6 +44,17 @@ def connect(uri: str) -> amqp.Connection:
     return connection
 
 
+def test_processes_that_ask_for_ports_at_once_never_get_the_same() -> None:
+    ask = "from chassis.nodes import free_port; print(*(free_port() for _ in range(250)), flush=True); input()"
+    command = [sys.executable, "-W", "ignore", "-c", ask]
+    asking = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    given = [one.stdout.readline().split() for one in asking if one.stdout]
+    for one in asking:
+        one.communicate("\n")
+    assert [len(ports) for ports in given] == [250] * 4
+    assert len({port for ports in given for port in ports}) == 1000
+
+
 def test_broker_keeps_confirmed_messages_of_a_quorum_queue_over_a_kill(broker: RabbitMQ) -> None:
     with connect(broker.uri) as connection:
         channel = connection.channel()

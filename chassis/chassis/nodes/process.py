@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import random
 import shutil
@@ -10,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -24,22 +23,40 @@ class NotInstalled(NodeError):
     """A program is missing on this machine; the text says which, and how to install it."""
 
 
-FIRST_PORT, LAST_PORT = 20_000, 32_000
-_begin = random.randint(FIRST_PORT, LAST_PORT)
-_ports = itertools.cycle((*range(_begin, LAST_PORT), *range(FIRST_PORT, _begin)))
+PORTS = range(20_000, 32_000)
+"""Outside what Linux takes outgoing connections from (32768 and up): a node that was killed finds its port free again."""
+BLOCK = 100
+_claims: list[socket.socket] = []
+"""Hold the blocks of ports that this process gives from, until it ends."""
 
 
 def free_port() -> int:
-    """Give a TCP port of 127.0.0.1 that nothing listens on, another one each time.
+    """Give a TCP port of 127.0.0.1 that nothing listens on, another one each time, and no other process the same.
 
-    Outside the range that Linux takes outgoing connections from (32768 and up), so that a node that was killed finds
-    its port still free when it is started again. One after the other from a random one on: what was given and is not in
-    use yet is neither given again, nor likely to be given by another process at the same moment.
+    Raises NodeError when there is none left.
     """
-    for port in itertools.islice(_ports, LAST_PORT - FIRST_PORT):
-        if is_free(port):
-            return port
-    raise NodeError(f"No free TCP port between {FIRST_PORT} and {LAST_PORT} on {HOST}.")
+    try:
+        return next(port for port in _own_ports if is_free(port))
+    except StopIteration:
+        raise NodeError(f"No free TCP port between {PORTS.start} and {PORTS.stop} on {HOST}.") from None
+
+
+def _ports() -> Iterator[int]:
+    """All ports of a block that no other process gives from, then of the next one, in whatever order."""
+    blocks = list(PORTS[::BLOCK])
+    random.shuffle(blocks)
+    for block in blocks:
+        claim = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            claim.bind((HOST, block))
+        except OSError:
+            claim.close()
+            continue
+        _claims.append(claim)
+        yield from range(block, block + BLOCK)
+
+
+_own_ports = _ports()
 
 
 def is_free(port: int) -> bool:

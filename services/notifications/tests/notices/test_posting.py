@@ -57,7 +57,9 @@ def test_what_commits_late_is_posted_late_though_it_was_made_first(store, anothe
 
 def test_a_notice_follows_one_that_was_posted_by_a_clock_that_is_ahead(store, begin):
     ahead = first_id_at("ntc", datetime.now(UTC) + timedelta(minutes=5))
-    store.posting.reached(ahead)
+    with store.transaction(Tick()) as tx:
+        tx.posting.hold()
+        tx.posting.reached(ahead)
     for title in ("one", "two"):
         store.drafts.add(draft(title))
         post_drafts(store, Live())
