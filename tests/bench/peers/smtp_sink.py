@@ -1,4 +1,7 @@
-"""A mail server that takes everything and keeps nothing: `BENCH_PORT` says where."""
+"""A mail server that takes everything and keeps nothing: `BENCH_PORT` says where.
+
+It offers PIPELINING (RFC 2920), as mail servers do; aiosmtpd answers commands that come together, but does not say so itself.
+"""
 
 import asyncio
 import os
@@ -9,6 +12,13 @@ from aiosmtpd.smtp import SMTP
 
 class Sink:
     """Takes every mail."""
+
+    async def handle_EHLO(
+        self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
+    ) -> list[str]:
+        """Called by aiosmtpd."""
+        session.host_name = hostname
+        return [*responses[:-1], "250-PIPELINING", responses[-1]]
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         """Called by aiosmtpd."""

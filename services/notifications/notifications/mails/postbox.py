@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 LONGEST_REST = 60.0
 """How long a mail server that cannot be reached is left alone at most."""
 KEPT = 4
+STEPS = (2, 2, 3, 2)
+"""How the replies to MAIL, RCPT, DATA and a mail's end begin where nothing is refused (RFC 5321, section 4.2.1)."""
+GO_AHEAD, HANGS_UP = 354, 421
 
 # RFC 3463: class, subject and detail, which say more than the reply code, and no address as the text may.
 _ENHANCED = re.compile(rb"\s*([245]\.\d{1,3}\.\d{1,3})\b")
@@ -119,23 +122,68 @@ class Connection:
         return not self.broken and self.server.sock is not None
 
     def send(self, to: str, content: bytes) -> None:
-        """Hand over one mail. Raises Deferred, Refused, and Unreachable where the server does not want us at all."""
+        """Hand over one mail, whose lines all end with CRLF. Raises Deferred and Refused."""
         try:
             with within(self.settings.smtp_seconds):
-                self.server.sendmail(self.settings.sender.addr_spec, [to], content)
-        except smtplib.SMTPRecipientsRefused as refused:
-            raise _fault(*refused.recipients[to]) from None
-        except smtplib.SMTPSenderRefused as refused:
-            log.error("the mail server refuses CG_MAIL_FROM", extra={"code": refused.smtp_code})
-            raise Deferred(_named(refused.smtp_code, refused.smtp_error)) from None
-        except smtplib.SMTPResponseException as refused:
-            raise _fault(refused.smtp_code, refused.smtp_error) from None
+                self._hand_over(to, content)
+        except (Deferred, Refused):
+            raise
         except (OSError, smtplib.SMTPException) as fault:
             self.broken = True
             raise Deferred(f"the connection broke: {type(fault).__name__}") from None
         except BaseException:
             self.broken = True
             raise
+
+    def _hand_over(self, to: str, content: bytes) -> None:
+        size = f" SIZE={len(content)}" if self.server.has_extn("size") else ""
+        replies = self._ask(f"MAIL FROM:<{self.settings.sender.addr_spec}>{size}", f"RCPT TO:<{to}>", "DATA")
+        taken = _refused(replies) is None
+        if replies[-1][0] == GO_AHEAD:
+            # It may say so though it refused the recipient: then it gets nothing but the end (RFC 2920, section 3.1).
+            self.server.send(_stuffed(content) + b".\r\n" if taken else b".\r\n")
+            replies.append(self.server.getreply())
+        step = _refused(replies)
+        if step is None:
+            return
+        code, text = replies[step]
+        self._leave_off(code)
+        if step == 0:
+            log.error("the mail server refuses CG_MAIL_FROM", extra={"code": code})
+            raise Deferred(_named(code, text))
+        raise _fault(code, text)
+
+    def _ask(self, *commands: str) -> list[tuple[int, bytes]]:
+        """The replies to commands, up to one that the server refuses: all at once where it takes them so (RFC 2920)."""
+        if self.server.has_extn("pipelining"):
+            self.server.send("".join(f"{one}\r\n" for one in commands))
+            return [self.server.getreply() for _ in commands]
+        replies: list[tuple[int, bytes]] = []
+        for one in commands:
+            replies.append(self.server.docmd(one))
+            if _refused(replies) is not None:
+                break
+        return replies
+
+    def _leave_off(self, code: int) -> None:
+        """Be ready for the next mail after this reply to one, or hang up."""
+        if code == HANGS_UP:
+            self.server.close()
+            return
+        try:
+            self.server.rset()
+        except (OSError, smtplib.SMTPException):
+            self.broken = True
+
+
+def _refused(replies: list[tuple[int, bytes]]) -> int | None:
+    """At which step the server refused a mail; None if it did not."""
+    return next((step for step, (code, _) in enumerate(replies) if code // 100 != STEPS[step]), None)
+
+
+def _stuffed(content: bytes) -> bytes:
+    """A mail in which no line is taken for its end (RFC 5321, section 4.5.2). It begins with the name of a header."""
+    return content.replace(b"\r\n.", b"\r\n..")
 
 
 def _fault(code: int, text: bytes | str) -> Exception:

@@ -1,6 +1,9 @@
 """The way to a real mail server: encrypted, signed in, kept; and what it says of each mail."""
 
+import re
+import socket
 import ssl
+import threading
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -12,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from notifications.mails.postbox import Deferred, Postbox, Refused, Unreachable
 from notifications.settings import NotificationsSettings
-from postoffice import post_office
+from postoffice import HOST, PostOffice, post_office
 
 MAIL = b"Subject: Hello\r\n\r\nHello.\r\n"
 TO = "ben@example.org"
@@ -112,25 +115,40 @@ def test_a_server_that_does_not_encrypt_gets_nothing_where_that_was_asked_for(ma
         assert office.arrived == []
 
 
-def test_what_the_server_says_is_told_by_its_codes_and_not_by_its_words(make):
-    with post_office() as office:
-        postbox = make(office)
-        for answer, kind, said in (
-            ("550 5.1.1 ben@example.org is unknown", Refused, "550 5.1.1"),
-            ("452 ben@example.org is full", Deferred, "452"),
-        ):
-            office.refusals[TO] = answer
-            with pytest.raises(kind) as fault:
-                send(postbox)
-            assert str(fault.value) == said
-        del office.refusals[TO]
-        office.answers[TO] = "554 5.7.1 no"
-        with pytest.raises(Refused):
+class Hasty(PostOffice):
+    """One that takes commands together."""
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        responses = await super().handle_EHLO(server, session, envelope, hostname, responses)
+        return [*responses[:-1], "250-PIPELINING", responses[-1]]
+
+
+@pytest.fixture(params=[PostOffice, Hasty], ids=["one command at a time", "commands together"])
+def office(request):
+    """A mail server of each sort."""
+    office = request.param()
+    yield office
+    office.close()
+
+
+def test_what_the_server_says_is_told_by_its_codes_and_not_by_its_words(make, office):
+    postbox = make(office)
+    for answer, kind, said in (
+        ("550 5.1.1 ben@example.org is unknown", Refused, "550 5.1.1"),
+        ("452 ben@example.org is full", Deferred, "452"),
+    ):
+        office.refusals[TO] = answer
+        with pytest.raises(kind) as fault:
             send(postbox)
-        office.answers.clear()
-        send(postbox, number=3)
-        assert len(office.to(TO)) == 3
-        assert office.connections == 1
+        assert str(fault.value) == said
+    del office.refusals[TO]
+    office.answers[TO] = "554 5.7.1 no"
+    with pytest.raises(Refused):
+        send(postbox)
+    office.answers.clear()
+    send(postbox, number=3)
+    assert len(office.to(TO)) == 3
+    assert office.connections == 1
 
 
 def test_a_server_that_hangs_up_is_greeted_again(make):
@@ -146,6 +164,76 @@ def test_a_server_that_hangs_up_is_greeted_again(make):
             with pytest.raises(Deferred):
                 connection.send(TO, MAIL)
             assert not connection.stands
+
+
+def test_lines_that_begin_with_a_dot_arrive_as_they_are(make, office):
+    with make(office).connection() as connection:
+        connection.send(TO, b"Subject: Dots\r\n\r\n.\r\n..\r\n.x\r\nend\r\n")
+        connection.send(TO, MAIL)
+    assert office.to(TO)[0].get_payload() == ".\r\n..\r\n.x\r\nend\r\n"
+    assert len(office.to(TO)) == 2
+
+
+class Script:
+    """A server that takes commands together, answers them only once it has all three, and keeps all that it was told."""
+
+    def __init__(self, replies):
+        self.replies, self.told = replies, b""
+        self.listening = socket.create_server((HOST, 0))
+        self.port = self.listening.getsockname()[1]
+        self.thread = threading.Thread(target=self.play)
+        self.thread.start()
+
+    def play(self):
+        connection, _ = self.listening.accept()
+        connection.settimeout(10)
+        with connection, self.listening:
+            connection.sendall(b"220 here\r\n")
+            self.until(connection, rb"(?i)EHLO .*\r\n")
+            connection.sendall(b"250-here\r\n250-SIZE\r\n250 PIPELINING\r\n")
+            self.until(connection, rb"DATA\r\n")
+            connection.sendall(self.replies)
+            self.until(connection, rb"(^|\r\n)\.\r\n")
+            connection.sendall(b"554 5.5.1 no valid recipients\r\n" if b"550" in self.replies else b"250 OK\r\n")
+            if b"550" in self.replies:
+                self.until(connection, rb"(?i)RSET\r\n")
+                connection.sendall(b"250 OK\r\n")
+
+    def until(self, connection, end):
+        heard = b""
+        while not re.search(end, heard):
+            more = connection.recv(1_000)
+            assert more
+            heard += more
+            self.told += more
+
+
+def test_where_the_server_lets_us_a_mail_takes_two_round_trips(make):
+    server = Script(b"250 OK\r\n250 OK\r\n354 go ahead\r\n")
+    send(make(server))
+    server.thread.join()
+    commands = b"MAIL FROM:<notices@cg.example> SIZE=%d\r\nRCPT TO:<ben@example.org>\r\nDATA\r\n" % len(MAIL)
+    assert server.told.endswith(commands + MAIL + b".\r\n")
+
+
+def test_a_server_that_asks_for_the_mail_of_a_recipient_it_refused_does_not_get_it(make):
+    server = Script(b"250 OK\r\n550 5.1.1 unknown\r\n354 go ahead\r\n")
+    with pytest.raises(Refused, match=r"550 5\.1\.1"):
+        send(make(server))
+    server.thread.join()
+    assert server.told.endswith(b"DATA\r\n.\r\nrset\r\n")
+
+
+def test_a_sender_that_is_refused_is_no_mails_fault(make, office):
+    office.close()
+    office.handle_MAIL = _refuse
+    office.open()
+    with pytest.raises(Deferred, match=r"553 5\.7\.1"):
+        send(make(office))
+
+
+async def _refuse(server, session, envelope, address, options):
+    return "553 5.7.1 not from you"
 
 
 def test_one_that_cannot_be_reached_is_left_alone_for_longer_and_longer(make):
