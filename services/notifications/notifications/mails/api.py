@@ -40,7 +40,7 @@ CONNECTIONS = 4
 LOOK_SECONDS = 1.0
 START_SECONDS = 5.0
 """For how long the mails of a batch are begun; others are given back. So a slow server holds up no ending of the process."""
-NOTED_AT_ONCE = 10
+NOTED_AT_ONCE = 20
 NOTED_SECONDS = 0.1
 DIGESTS_AT_ONCE = 500
 DIGEST_SECONDS = 5
@@ -119,10 +119,10 @@ class MailsApi:
             return
         until = time.monotonic() + LOOK_THROUGH_SECONDS
         people, last = self._audience(notice, after)
-        wanting = who_wants(self.store, notice, people)
+        wanting = self._wanting(notice, people)
         while last and len(wanting) < CHUNK and time.monotonic() < until:
             people, last = self._audience(notice, last)
-            wanting |= who_wants(self.store, notice, people)
+            wanting |= self._wanting(notice, people)
         profiles = self.store.profiles.of(wanting)
         try:
             with self.store.transaction(message) as tx:
@@ -139,6 +139,9 @@ class MailsApi:
             for one in self.store.forgotten.among(wanting):  # meanwhile: see Forgotten
                 self.store.mails.forget(one)
         self.post.ring()  # type: ignore[attr-defined]
+
+    def _wanting(self, notice: Mapping[str, Any], people: Collection[str]) -> dict[str, Preferences]:
+        return who_wants(self.store, notice, self.store.mailboxes.of(people))
 
     def _audience(self, notice: Mapping[str, Any], after: str) -> tuple[list[str], str]:
         """The next CHUNK of people who may be in a notice's audience, and after whom to go on; "" when these are the last.
@@ -201,6 +204,7 @@ class MailsApi:
     # -- sending
 
     _postbox: Postbox | None = None
+    _sent: Sent | None = None
 
     @crew(CONNECTIONS, LOOK_SECONDS)
     def post(self, tick: Tick, free: int) -> Sequence[Job]:
@@ -209,17 +213,15 @@ class MailsApi:
             return []
         kind = type(self)
         postbox = kind._postbox = kind._postbox or Postbox(self.settings)
+        sent = kind._sent = kind._sent or Sent(self.store)
         if postbox.rest_seconds:
             return []
-        return [partial(self._send, postbox, batch) for batch in self.store.mails.claim(tick.now, free)]
+        return [partial(self._send, postbox, sent, batch) for batch in self.store.mails.claim(tick.now, free)]
 
-    def _send(self, postbox: Postbox, batch: Batch) -> bool:
-        """Send a batch, and give back what there is no time for.
-
-        That mails were sent is noted for a few at a time: so much comes again if the process is killed just then.
-        """
+    def _send(self, postbox: Postbox, sent: Sent, batch: Batch) -> bool:
+        """Send a batch, and give back what there is no time for."""
         begun = time.monotonic()
-        left, sent = list(batch.mails), Sent(self.store, batch.token)
+        left = list(batch.mails)
         try:
             written = self._written(left)
             with postbox.connection() as connection:
@@ -227,12 +229,11 @@ class MailsApi:
                     mail = left.pop(0)
                     letter = written.get(mail.id)
                     settled = self._send_one(connection, letter, mail)
-                    if settled.state == SENT:
-                        sent.add(settled)
+                    if settled.state == SENT and letter is not None:
+                        sent.add(batch.token, settled)
+                        self.store.mailboxes.note_delivery(letter.mailbox)
                     else:
                         self._settle(batch.token, settled, letter)
-                    if settled.state == SENT and letter is not None:
-                        self.store.mailboxes.note_delivery(letter.mailbox)
         except Unreachable:
             pass
         finally:
@@ -301,15 +302,14 @@ class MailsApi:
         now = Tick().now
         mailboxes = self.store.mailboxes.of({mail.person for mail in mails})
         for notice in self.store.notices.those({mail.notice for mail in mails}):
-            about = [mail for mail in mails if mail.notice == notice["_id"]]
+            about = [mail for mail in mails if mail.notice == notice["_id"] and mail.person in mailboxes]
             wanting = who_wants(self.store, notice, [mail.person for mail in about])
+            told = letters.NoticeLetters(self.settings, notice)
             for mail in about:
                 person = mail.person
-                if person in wanting and person in mailboxes:
+                if person in wanting:
                     rest = wanting[person].resting(now, profiles[person].zone)
-                    content = partial(
-                        letters.notice_letter, self.settings, mail, mailboxes[person], profiles[person], notice
-                    )
+                    content = partial(told.write, mail, mailboxes[person], profiles[person])
                     found[mail.id] = Letter(mailboxes[person].active or "", mailboxes[person], content, rest)
 
     def _write_digests(self, mails: Sequence[Mail], profiles: Mapping[str, Profile], found: dict[str, Letter]) -> None:
@@ -340,26 +340,32 @@ class MailsApi:
 
 
 class Sent:
-    """Mails that the server took, noted for at most NOTED_AT_ONCE of them, or those of NOTED_SECONDS, at a time."""
+    """Mails that the server took, noted together whichever connection they went over, one note after the other.
 
-    def __init__(self, store: Any, token: str) -> None:
-        self.store, self.token = store, token
-        self.ids: list[str] = []
+    While one is written the next gathers: of NOTED_AT_ONCE mails, or those of NOTED_SECONDS; who brings more waits. So twice
+    as many, and one for each connection, may come again at most if the process is killed just then.
+    """
+
+    def __init__(self, store: Any) -> None:
+        self.store = store
+        self.waiting: list[tuple[str, str]] = []
         self.since = 0.0
 
-    def add(self, mail: Mail) -> None:
-        """This one was sent."""
-        if not self.ids:
+    def add(self, token: str, mail: Mail) -> None:
+        """This one, claimed by the token, was sent."""
+        if not self.waiting:
             self.since = time.monotonic()
-        self.ids.append(mail.id)
-        if len(self.ids) >= NOTED_AT_ONCE or time.monotonic() - self.since > NOTED_SECONDS:
+        self.waiting.append((token, mail.id))
+        if len(self.waiting) >= NOTED_AT_ONCE or time.monotonic() - self.since > NOTED_SECONDS:
             self.note()
 
     def note(self) -> None:
-        """Keep that they were sent."""
-        if self.ids:
-            ids, self.ids = self.ids, []
-            self.store.mails.settle_sent(self.token, ids, Tick().now)
+        """Keep of all that wait that they were sent."""
+        with self.store.turns.take("mails that were sent"):
+            noted, self.waiting = self.waiting, []
+            if noted:
+                tokens, ids = zip(*noted, strict=True)
+                self.store.mails.settle_sent(set(tokens), ids, Tick().now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,13 +379,9 @@ class Letter:
 
 
 def who_wants(store: Any, notice: Mapping[str, Any], people: Collection[str]) -> dict[str, Preferences]:
-    """Who of these people gets mail, wants this notice (as it is kept) by mail at once, and sees it; with what they prefer."""
+    """Who of these, who all get mail, wants this notice (as it is kept) by mail at once, and sees it; with what they prefer."""
     kind, group = notice["kind"], (notice["group"] or {}).get("id")
-    preferences = {
-        person: one
-        for person, one in store.preferences.of(store.mailboxes.of(people)).items()
-        if one.email(kind) == "now"
-    }
+    preferences = {person: one for person, one in store.preferences.of(people).items() if one.email(kind) == "now"}
     if not preferences:
         return {}
     told = notice["audience"]

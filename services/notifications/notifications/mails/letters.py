@@ -5,10 +5,13 @@ from __future__ import annotations
 import secrets
 from binascii import b2a_qp
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime, formataddr
 from typing import Any
+
+from markupsafe import escape
 
 from notifications.email.model import Mailbox
 from notifications.mails.model import Mail
@@ -30,22 +33,47 @@ def code_letter(
     return _filled(headers, "code", profile, code=code, address=to)
 
 
-def notice_letter(
-    settings: NotificationsSettings,
-    mail: Mail,
-    mailbox: Mailbox,
-    profile: Profile,
-    notice: Mapping[str, Any],
-    now: datetime,
-) -> bytes:
-    """The mail that tells of one notice. All that a group is told is one thread (RFC 5322, section 3.6.4)."""
-    item = shown(notice, profile)
-    headers = _headers(settings, mail.id, mailbox.active or "", item["title"], now)
-    if notice["group"]:
-        thread = f"<{notice['group']['id']}@{settings.sender.domain}>"
-        headers |= {"In-Reply-To": thread, "References": thread}
-    ending = _ending(settings, headers, mailbox, notice["kind"])
-    return _filled(headers, "notice", profile, notice=item, base=settings.public, ending=ending)
+class NoticeLetters:
+    """The mails that tell of one notice, to many: rendered once for each language and clock, since they call nobody by name.
+
+    All that a group is told is one thread (RFC 5322, section 3.6.4).
+    """
+
+    def __init__(self, settings: NotificationsSettings, notice: Mapping[str, Any]) -> None:
+        self.settings, self.notice = settings, notice
+        self._wordings: dict[Profile, _Wording] = {}
+
+    def write(self, mail: Mail, mailbox: Mailbox, profile: Profile, now: datetime) -> bytes:
+        """The mail to one person."""
+        wording = self._wording(replace(profile, name=""))
+        headers = _headers(self.settings, mail.id, mailbox.active or "", wording.subject, now)
+        if group := self.notice["group"]:
+            thread = f"<{group['id']}@{self.settings.sender.domain}>"
+            headers |= {"In-Reply-To": thread, "References": thread}
+        ending = _ending(self.settings, headers, mailbox, self.notice["kind"])
+        return _whole(headers, _put_between(wording.text, ending), _put_between(wording.html, escape(ending)))
+
+    def _wording(self, nobody: Profile) -> _Wording:
+        if nobody not in self._wordings:
+            item = shown(self.notice, nobody)
+            text, html = (self._around_ending(f"notice.{suffix}", nobody, item) for suffix in ("txt", "html"))
+            self._wordings[nobody] = _Wording(item["title"], text, html)
+        return self._wordings[nobody]
+
+    def _around_ending(self, template: str, nobody: Profile, item: Mapping[str, Any]) -> list[str]:
+        """What stands before, between and after the places where each person has an address of their own to end such mail."""
+        place = secrets.token_hex(16)  # nobody can have written that into the notice
+        page = render(template, nobody, notice=item, base=self.settings.public, ending=place)
+        return [_quoted(piece) for piece in page.split(place)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wording:
+    """A notice in one language, by one clock: its subject, and the pieces of both texts in quoted-printable."""
+
+    subject: str
+    text: list[str]
+    html: list[str]
 
 
 def digest_letter(
@@ -88,17 +116,22 @@ def _ending(settings: NotificationsSettings, headers: dict[str, str], mailbox: M
 
 
 def _filled(headers: Mapping[str, str], template: str, profile: Profile, **values: Any) -> bytes:
-    """A whole mail: text and HTML, the same in both (RFC 2046, section 5.1.4).
+    """A whole mail from its templates."""
+    text, html = (_quoted(render(f"{template}.{suffix}", profile, **values)) for suffix in ("txt", "html"))
+    return _whole(headers, text, html)
+
+
+def _whole(headers: Mapping[str, str], text: str, html: str) -> bytes:
+    """A whole mail: text and HTML in quoted-printable, the same in both (RFC 2046, section 5.1.4).
 
     The standard library's EmailMessage takes ten times as long, and a notice may be mailed to a hundred thousand.
     """
     boundary = f"={secrets.token_hex(12)}="  # such a thing is never in quoted-printable
     lines = [f"{name}: {value}" for name, value in headers.items()]
     lines += ["MIME-Version: 1.0", f'Content-Type: multipart/alternative; boundary="{boundary}"', ""]
-    for subtype, suffix in (("plain", "txt"), ("html", "html")):
-        content = render(f"{template}.{suffix}", profile, **values)
+    for subtype, content in (("plain", text), ("html", html)):
         lines += ["", f"--{boundary}", f'Content-Type: text/{subtype}; charset="utf-8"']
-        lines += ["Content-Transfer-Encoding: quoted-printable", "", _quoted(content)]
+        lines += ["Content-Transfer-Encoding: quoted-printable", "", content]
     lines += [f"--{boundary}--", ""]
     return "\r\n".join(lines).encode("ascii")
 
@@ -108,6 +141,12 @@ def _encoded(text: str) -> str:
     return text if text.isascii() else Header(text, "utf-8", maxlinelen=MOST_IN_A_LINE).encode()
 
 
+def _put_between(pieces: Sequence[str], text: str) -> str:
+    """Pieces in quoted-printable with a text between them: on lines of its own, which are no lines of what is meant."""
+    return f"=\r\n{_quoted(text)}=\r\n".join(pieces)
+
+
 def _quoted(text: str) -> str:
     """A text in quoted-printable (RFC 2045, section 6.7)."""
-    return b2a_qp(text.replace("\r\n", "\n").replace("\n", "\r\n").encode(), istext=True).decode("ascii")
+    # It breaks lines as the first one of a text ends, with a mere line feed where there is none.
+    return b2a_qp(text.replace("\r\n", "\n").encode(), istext=True).decode("ascii").replace("\n", "\r\n")

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from pymongo import ASCENDING, IndexModel
+from pymongo import ASCENDING, IndexModel, UpdateOne
 
 from chassis.store import Repository
 from notifications.mails.model import DROPPED, SENT, WHATS, Digest, Mail, Rhythm, code_mail, code_mail_id
@@ -19,7 +19,7 @@ from notifications.mails.model import DROPPED, SENT, WHATS, Digest, Mail, Rhythm
 SCHEMA = 1
 LEASE = timedelta(seconds=60)
 """For how long a mail is claimed. Who claimed it begins to send it within a third of that, which takes a third at most."""
-BATCH = 50
+BATCH = 100
 KEPT = timedelta(days=30)
 """How long it is known what became of a mail."""
 
@@ -80,14 +80,14 @@ class Mails(Repository):
 
     def settle(self, token: str, mails: Iterable[Mail], now: datetime) -> None:
         """Keep what became of mails that were claimed by this token, unless somebody else has them by now."""
-        for one in mails:
-            mine = {"_id": one.id, "claimed_by": token}
-            self.documents.update_one(mine, _settled(one, now), session=self.session)
+        changes = [UpdateOne({"_id": one.id, "claimed_by": token}, _settled(one, now)) for one in mails]
+        if changes:
+            self.documents.bulk_write(changes, ordered=False, session=self.session)
 
-    def settle_sent(self, token: str, ids: Collection[str], now: datetime) -> None:
-        """Keep that mails that were claimed by this token were sent."""
+    def settle_sent(self, tokens: Collection[str], ids: Collection[str], now: datetime) -> None:
+        """Keep that mails that were claimed by these tokens were sent."""
         sent = {"state": SENT, "reason": None, "ended_at": now}
-        mine = {"_id": {"$in": list(ids)}, "claimed_by": token}
+        mine = {"_id": {"$in": list(ids)}, "claimed_by": {"$in": list(tokens)}}
         self.documents.update_many(mine, {"$set": sent, "$unset": {"claimed_by": "", "due_at": ""}})
 
     def known(self, ids: Collection[str]) -> set[str]:
@@ -139,6 +139,9 @@ class Digests(Repository):
         self.documents.delete_many({"person": person}, session=self.session)
 
 
+_FIELDS = tuple(name for name in Mail.__slots__ if name != "id")
+
+
 def _settled(mail: Mail, now: datetime) -> dict[str, Any]:
     seen = {"attempts": mail.attempts, "state": mail.state, "reason": mail.reason}
     if mail.due_at is not None:
@@ -147,12 +150,11 @@ def _settled(mail: Mail, now: datetime) -> dict[str, Any]:
 
 
 def _document(mail: Mail) -> dict[str, Any]:
-    values = asdict(mail)
-    return {"_id": values.pop("id"), "schema": SCHEMA, **values}
+    return {"_id": mail.id, "schema": SCHEMA, **{name: getattr(mail, name) for name in _FIELDS}}
 
 
 def _mail(document: dict[str, Any]) -> Mail:
-    values: dict[str, Any] = {name: document.get(name) for name in Mail.__slots__ if name != "id"}
+    values: dict[str, Any] = {name: document.get(name) for name in _FIELDS}
     return Mail(id=document["_id"], **values)
 
 

@@ -1,16 +1,19 @@
 """What is mailed reads as whom it is for reads: their language, their clock, how times are written there."""
 
 import re
+from collections import Counter
 from datetime import UTC, datetime
+from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
+from markupsafe import escape
 
 from notifications.email.model import Mailbox
-from notifications.mails import wording
-from notifications.mails.letters import code_letter, notice_letter
+from notifications.mails import letters, wording
+from notifications.mails.letters import NoticeLetters, code_letter
 from notifications.mails.model import code_mail, mail_of
 from notifications.mails.wording import render, shown
 from notifications.notices import model
@@ -84,10 +87,37 @@ def test_a_header_takes_any_language_and_no_line_of_its_own():
     head = mail.split(b"\r\n\r\n")[0]
     assert head.isascii() and b"=?utf-8?" in head
     notice = {**CHANGED, "words": {"title": "Ünder\r\nBcc: eve@example.org", "body": "x"}}
-    told = notice_letter(
-        settings, mail_of(notice, "psn_ben", NOW, NOW), Mailbox("psn_ben", "b@example.org"), Profile("Ben"), notice, NOW
-    )
+    mail, mailbox = mail_of(notice, "psn_ben", NOW, NOW), Mailbox("psn_ben", "b@example.org")
+    told = NoticeLetters(settings, notice).write(mail, mailbox, Profile("Ben"), NOW)
     assert b"\nBcc:" not in told.split(b"\r\n\r\n")[0]
+
+
+def test_a_notice_is_worded_once_for_all_of_one_language_and_clock_and_each_gets_their_own_mail(monkeypatch):
+    settings = NotificationsSettings()
+    settings.mail_from, settings.public_url = "notices@cg.example", "https://cg.example/it's-ours"
+    rendered = Counter()
+    monkeypatch.setattr(
+        letters, "render", lambda name, *rest, **more: rendered.update([name]) or render(name, *rest, **more)
+    )
+    told = NoticeLetters(settings, CHANGED)
+    people = [("Ben", "UTC", "de"), ("Ana", "UTC", "de"), ("Chris", "UTC", "en"), ("Eve", "Asia/Tokyo", "de")]
+    mails = {}
+    for name, zone, locale in people:
+        mailbox = Mailbox(f"psn_{name}", f"{name}@example.org")
+        made = told.write(mail_of(CHANGED, mailbox.person, NOW, NOW), mailbox, Profile(name, zone, locale), NOW)
+        lines = made.split(b"\r\n")
+        assert all(b"\n" not in line for line in lines)
+        assert max(map(len, lines[lines.index(b"") :])) <= 76
+        mail = mails[name] = message_from_bytes(made, policy=policy.default)
+        assert (mail["To"], mail["Message-ID"]) == (mailbox.address, f"<{CHANGED['_id']}.{mailbox.person}@cg.example>")
+        link = f"https://cg.example/it's-ours/v1/unsubscribe/{mailbox.key}.event.changed"
+        assert (mail["List-Unsubscribe"], mail["List-Unsubscribe-Post"]) == (f"<{link}>", "List-Unsubscribe=One-Click")
+        text, html = (mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
+        assert text.splitlines()[-2:] == [link, ""]
+        assert f'href="{escape(link)}"' in html
+    words = {name: mail.get_body(("plain",)).get_content().partition("\r\n-- ")[0] for name, mail in mails.items()}
+    assert words["Ben"] == words["Ana"] and len(set(words.values())) == 3
+    assert rendered == {"notice.txt": 3, "notice.html": 3}
 
 
 def test_each_translation_is_of_what_is_said_and_keeps_its_places():
