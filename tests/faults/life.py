@@ -19,6 +19,9 @@ from people import Answer, Person, Request, a_key, an_event, called
 PATIENCE_SECONDS = 90.0
 """How long somebody repeats a request."""
 
+THINKING_SECONDS = 0.05
+"""How long somebody thinks between two things: there is to be something going on at any moment, not as much as can be."""
+
 # Not answered, or not yet: the same request again will tell. 403 and 404 are honest where a message has not arrived yet,
 # which with the broker or a service dead takes longer than the second that a service waits.
 AGAIN = {403, 404, 503, 504}
@@ -142,6 +145,7 @@ class Life:
                 with self._progress:
                     self.acknowledged += 1
                     self._progress.notify_all()
+                self._ended.wait(THINKING_SECONDS)
                 return answer.json() if answer.body else None
             self._expect(request, answer)
             if time.monotonic() > deadline:
