@@ -116,7 +116,7 @@ class Groups(Projection):
         return {one["_id"] for one in found}
 
 
-_FIELDS = tuple(Standing.__dataclass_fields__)
+_FIELDS = Standing._fields
 _values = itemgetter(*_FIELDS)
 _WANTED = {"_id": 0, **dict.fromkeys(_FIELDS, 1)}
 
@@ -130,4 +130,4 @@ def _key(person: str, to: str) -> str:
 
 
 def _standing(found: dict[str, Any]) -> Standing:
-    return Standing(*_values(found))
+    return Standing._make(_values(found))

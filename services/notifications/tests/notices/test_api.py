@@ -490,7 +490,7 @@ def fill(world, group, members):
     """So many members of a group, as their messages would have made them."""
     standings = [join(Standing(new_id("psn"), group, group), 1, "member", START) for _ in range(members)]
     documents = [
-        {"_id": f"{one.person}/{group}", "schema": 1, **{name: getattr(one, name) for name in Standing.__slots__}}
+        {"_id": f"{one.person}/{group}", "schema": 1, **{name: getattr(one, name) for name in Standing._fields}}
         for one in standings
     ]
     for start in range(0, members, 10_000):
