@@ -185,7 +185,8 @@ def _answer_each(tx: Any, book: Book, asked: Sequence[Asked]) -> tuple[list[Rsvp
             if caller.id in gone:
                 raise AuthenticationRequired("This person has left.")
             membership = memberships[caller.id]
-            admit(book.event, membership, one.call.now)
+            gives_up = one.answer == NOT_GOING and caller.id in book.rsvps
+            admit(book.event, membership, one.call.now, gives_up=gives_up)
             rsvp = book.answer(caller.reference(), one.answer, one.guests, one.call.now, membership.sequence)
             results.append(replace(rsvp))
         except Problem as problem:

@@ -87,13 +87,15 @@ class Fact:
     sequence: int
 
 
-def admit(event: Event | None, membership: Membership, now: datetime) -> Event:
-    """The event, if somebody with this membership may answer to it now.
+def admit(event: Event, membership: Membership, now: datetime, *, gives_up: bool = False) -> None:
+    """Check that somebody with this membership may answer to an event now.
 
-    Whoever may see an event may answer, unless its group shut them out.
+    Whoever may see an event may answer, unless its group shut them out, which takes their answers. Who `gives_up` a
+    place that they got while they saw the event need not see it any more.
     Raises NotFound, NotAllowed, AlreadyCancelled, RsvpClosed.
     """
-    event = see(event, membership)
+    if not gives_up:
+        see(event, membership)
     if membership.shut_out:
         raise NotAllowed("You were removed from this group, so its events are not open to you.")
     if event.cancelled:
@@ -102,7 +104,6 @@ def admit(event: Event | None, membership: Membership, now: datetime) -> Event:
         raise RsvpClosed("It has begun.")
     if event.rsvp_closes_at is not None and event.rsvp_closes_at <= now:
         raise RsvpClosed("The time to answer is over.")
-    return event
 
 
 class Book:

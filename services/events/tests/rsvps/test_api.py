@@ -28,6 +28,18 @@ class TestAnswering:
         }
         assert world.answer(event, world.eve, "not_going").json()["status"] == "not_going"
 
+    def test_a_place_can_be_given_up_though_the_event_is_not_for_all_to_see_any_more(self, world: Any) -> None:
+        event = world.schedule(world.group(world.ben), capacity=1)
+        world.goes(event, world.eve, world.ben)
+        path = f"/v1/events/{event['id']}"
+        changed = world.api.patch(path, {"visibility": "group"}, as_=world.ana)
+        assert changed.status == 200
+        assert [world.answer(event, who).status for who in (world.eve, world.dora)] == [404, 404]
+        assert world.answer(event, world.dora, "not_going").status == 404
+        for _ in range(2):
+            assert world.answer(event, world.eve, "not_going").json()["status"] == "not_going"
+        assert world.status(event, world.ben) == ("going", None)
+
     def test_the_same_again_changes_nothing_and_keeps_the_place(self, world: Any, heard: Any) -> None:
         event = world.schedule(world.group(), capacity=1)
         world.goes(event, world.ben, world.chris, world.dora)

@@ -218,19 +218,22 @@ class TestLosingASeat:
 
 class TestAdmission:
     def test_whoever_may_see_an_event_may_answer(self) -> None:
-        assert admit(event(), STRANGER, NOW)
+        admit(event(), STRANGER, NOW)
         with pytest.raises(NotFound):
             admit(event(visibility="group"), STRANGER, NOW)
-        with pytest.raises(NotFound):
-            admit(None, STRANGER, NOW)
+
+    def test_who_gives_up_a_place_need_not_see_the_event_any_more(self) -> None:
+        admit(event(visibility="group"), STRANGER, NOW, gives_up=True)
+        with pytest.raises(AlreadyCancelled):
+            admit(event(visibility="group", cancelled_at=NOW), STRANGER, NOW, gives_up=True)
 
     @pytest.mark.parametrize("status", ["removed", "banned"])
     def test_who_was_shut_out_may_not(self, status: str) -> None:
         with pytest.raises(NotAllowed):
-            admit(event(), Membership(status, None, 3), NOW)
+            admit(event(), Membership(status, None, 3), NOW, gives_up=True)
 
     def test_who_left_may_answer_what_is_public(self) -> None:
-        assert admit(event(), Membership("left", None, 3), NOW)
+        admit(event(), Membership("left", None, 3), NOW)
 
     def test_a_cancelled_event_takes_no_answers(self) -> None:
         with pytest.raises(AlreadyCancelled):
