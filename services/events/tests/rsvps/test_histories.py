@@ -36,7 +36,7 @@ from events.rsvps.api import Asked, decide
 from events.rsvps.model import Book, NotEnoughSeats, Rsvp, RsvpClosed
 from events.service import Events
 
-HISTORIES = int(os.environ.get("CG_HISTORIES", "40"))
+HISTORIES = int(os.environ.get("CG_HISTORIES", "25"))
 pytestmark = pytest.mark.timeout(max(120, HISTORIES * 3))
 
 NOW = datetime.now(UTC).replace(microsecond=0)
