@@ -30,7 +30,7 @@ PROGRAMS = ("notifications", "mongodb", "rabbitmq", "smtp_sink")
 
 def measure(stage: Stage, *, quick: bool) -> Result:
     """Let both send in turns, to the same server."""
-    count, rounds = (300, 1) if quick else (2_000, 5)
+    count, rounds = (300, 1) if quick else (10_000, 3)
     platform = stage.platform
     connection = connect(stage.broker.uri)
     channel = connection.channel()

@@ -26,8 +26,6 @@ class NotInstalled(NodeError):
 PORTS = range(20_000, 32_000)
 """Outside what Linux takes outgoing connections from (32768 and up): a node that was killed finds its port free again."""
 BLOCK = 100
-_claims: list[socket.socket] = []
-"""Hold the blocks of ports that this process gives from, until it ends."""
 
 
 def free_port() -> int:
@@ -46,13 +44,12 @@ def _ports() -> Iterator[int]:
     blocks = list(PORTS[::BLOCK])
     random.shuffle(blocks)
     for block in blocks:
-        claim = socket.socket(type=socket.SOCK_DGRAM)
-        try:
-            claim.bind((HOST, block))
-        except OSError:
-            claim.close()
-            continue
-        _claims.append(claim)
+        with socket.socket(type=socket.SOCK_DGRAM) as claim:
+            try:
+                claim.bind((HOST, block))
+            except OSError:
+                continue
+            claim.detach()  # stays open, and the block ours, until the process ends
         yield from range(block, block + BLOCK)
 
 

@@ -24,7 +24,7 @@ from notifications.inbox.api import view_of
 from notifications.inbox.model import View
 from notifications.mails import letters, model
 from notifications.mails.model import BOUNCED, DROPPED, FAILED, RHYTHMS, SENT, Mail
-from notifications.mails.postbox import Connection, Deferred, Postbox, Refused, Unreachable
+from notifications.mails.postbox import CONNECTIONS, Connection, Deferred, Postbox, Refused, Unreachable
 from notifications.mails.schemas import DeliveryFailed, MoreRead, MoreToMail, PostedData
 from notifications.mails.store import Batch
 from notifications.mails.wording import render
@@ -36,12 +36,12 @@ from notifications.preferences.model import Preferences, change, changeable
 CHUNK = 1_000
 """How many of a notice's audience are looked at together, and how many mails are about as many as one message makes."""
 LOOK_THROUGH_SECONDS = 2.0
-CONNECTIONS = 4
 LOOK_SECONDS = 1.0
 START_SECONDS = 5.0
 """For how long the mails of a batch are begun; others are given back. So a slow server holds up no ending of the process."""
-NOTED_AT_ONCE = 20
-NOTED_SECONDS = 0.1
+NOTING = "mails that were sent"
+UNNOTED = 10
+"""How many mails may have been sent beside the note that is being written, before who sends more waits for it."""
 DIGESTS_AT_ONCE = 500
 DIGEST_SECONDS = 5
 HTML = "text/html; charset=utf-8"
@@ -214,9 +214,10 @@ class MailsApi:
         kind = type(self)
         postbox = kind._postbox = kind._postbox or Postbox(self.settings)
         sent = kind._sent = kind._sent or Sent(self.store)
-        if postbox.rest_seconds:
+        room = min(free, postbox.room)
+        if room <= 0:
             return []
-        return [partial(self._send, postbox, sent, batch) for batch in self.store.mails.claim(tick.now, free)]
+        return [partial(self._send, postbox, sent, batch) for batch in self.store.mails.claim(tick.now, room)]
 
     def _send(self, postbox: Postbox, sent: Sent, batch: Batch) -> bool:
         """Send a batch, and give back what there is no time for."""
@@ -342,26 +343,23 @@ class MailsApi:
 class Sent:
     """Mails that the server took, noted together whichever connection they went over, one note after the other.
 
-    While one is written the next gathers: of NOTED_AT_ONCE mails, or those of NOTED_SECONDS; who brings more waits. So twice
-    as many, and one for each connection, may come again at most if the process is killed just then.
+    While one is written the next gathers. What is in these two, and one for each connection, may come again if the process
+    is killed just then.
     """
 
     def __init__(self, store: Any) -> None:
         self.store = store
         self.waiting: list[tuple[str, str]] = []
-        self.since = 0.0
 
     def add(self, token: str, mail: Mail) -> None:
         """This one, claimed by the token, was sent."""
-        if not self.waiting:
-            self.since = time.monotonic()
         self.waiting.append((token, mail.id))
-        if len(self.waiting) >= NOTED_AT_ONCE or time.monotonic() - self.since > NOTED_SECONDS:
+        if self.store.turns.free(NOTING) or len(self.waiting) >= UNNOTED:
             self.note()
 
     def note(self) -> None:
         """Keep of all that wait that they were sent."""
-        with self.store.turns.take("mails that were sent"):
+        with self.store.turns.take(NOTING):
             noted, self.waiting = self.waiting, []
             if noted:
                 tokens, ids = zip(*noted, strict=True)

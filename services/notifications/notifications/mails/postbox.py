@@ -16,7 +16,9 @@ log = logging.getLogger(__name__)
 
 LONGEST_REST = 60.0
 """How long a mail server that cannot be reached is left alone at most."""
-KEPT = 4
+CONNECTIONS = 8
+CROWDED_SECONDS = 60.0
+"""For how long no more connections are tried than stood when the server would not have another one beside them."""
 STEPS = (2, 2, 3, 2)
 """How the replies to MAIL, RCPT, DATA and a mail's end begin where nothing is refused (RFC 5321, section 4.2.1)."""
 GO_AHEAD, HANGS_UP = 354, 421
@@ -43,6 +45,9 @@ class Postbox:
     def __init__(self, settings: NotificationsSettings) -> None:
         self.settings = settings
         self._idle: list[smtplib.SMTP] = []
+        self._busy = 0
+        self._most = CONNECTIONS
+        self._crowded_until = 0.0
         self._failures = 0
         self._rests_until = 0.0
 
@@ -51,18 +56,29 @@ class Postbox:
         """How long the mail server is still left alone, since it could not be reached."""
         return max(0.0, self._rests_until - time.monotonic())
 
+    @property
+    def room(self) -> int:
+        """How many more connections may be used now."""
+        return 0 if self.rest_seconds else self._allowed - self._busy
+
+    @property
+    def _allowed(self) -> int:
+        return self._most if time.monotonic() < self._crowded_until else CONNECTIONS
+
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """A connection for some mails one after the other. Raises Unreachable."""
         server = self._kept() or self._connect()
         connection = Connection(server, self.settings)
+        self._busy += 1
         try:
             yield connection
         finally:
-            if not connection.stands or len(self._idle) >= KEPT:
-                server.close()
-            else:
+            self._busy -= 1
+            if connection.stands and len(self._idle) < self._allowed:
                 self._idle.append(server)
+            else:
+                server.close()
 
     def _kept(self) -> smtplib.SMTP | None:
         while self._idle:
@@ -82,12 +98,21 @@ class Postbox:
             with within(settings.smtp_seconds):
                 server = _open(settings)
         except (OSError, smtplib.SMTPException) as fault:
-            self._failures += 1
-            self._rests_until = time.monotonic() + min(2.0 ** (self._failures - 1), LONGEST_REST)
-            log.warning("the mail server cannot be reached; mail waits", extra={"fault": _without_text(fault)})
+            self._note_failure(fault)
             raise Unreachable(str(fault)) from fault
         self._failures = 0
         return server
+
+    def _note_failure(self, fault: Exception) -> None:
+        named = {"fault": _without_text(fault)}
+        if self._busy:
+            # It serves us, but not over as many connections.
+            self._most, self._crowded_until = self._busy, time.monotonic() + CROWDED_SECONDS
+            log.info("the mail server takes no more connections", extra={"connections": self._busy, **named})
+            return
+        self._failures += 1
+        self._rests_until = time.monotonic() + min(2.0 ** (self._failures - 1), LONGEST_REST)
+        log.warning("the mail server cannot be reached; mail waits", extra=named)
 
 
 def _open(settings: NotificationsSettings) -> smtplib.SMTP:

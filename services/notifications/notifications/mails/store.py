@@ -19,7 +19,7 @@ from notifications.mails.model import DROPPED, SENT, WHATS, Digest, Mail, Rhythm
 SCHEMA = 1
 LEASE = timedelta(seconds=60)
 """For how long a mail is claimed. Who claimed it begins to send it within a third of that, which takes a third at most."""
-BATCH = 100
+BATCH = 250
 KEPT = timedelta(days=30)
 """How long it is known what became of a mail."""
 
@@ -70,13 +70,17 @@ class Mails(Repository):
 
     def _claim(self, what: str, now: datetime) -> Batch:
         due = {"what": what, "due_at": {"$lte": now}}
-        ids = [one["_id"] for one in self.documents.find(due, {"_id": 1}, sort=[("due_at", ASCENDING)], limit=BATCH)]
+        found = list(self.documents.find(due, sort=[("due_at", ASCENDING)], limit=BATCH))
         token = secrets.token_hex(8)
-        if not ids:
+        if not found:
             return Batch(token, [])
+        ids = [one["_id"] for one in found]
         claimed = {"$set": {"due_at": now + LEASE, "claimed_by": token}}
-        self.documents.update_many({"_id": {"$in": ids}, "due_at": {"$lte": now}}, claimed)
-        return Batch(token, [_mail(one) for one in self.documents.find({"_id": {"$in": ids}, "claimed_by": token})])
+        done = self.documents.update_many({"_id": {"$in": ids}, "due_at": {"$lte": now}}, claimed)
+        if done.modified_count < len(ids):
+            # Another process was there too, and has the others.
+            found = list(self.documents.find({"_id": {"$in": ids}, "claimed_by": token}))
+        return Batch(token, [_mail(one) for one in found])
 
     def settle(self, token: str, mails: Iterable[Mail], now: datetime) -> None:
         """Keep what became of mails that were claimed by this token, unless somebody else has them by now."""

@@ -13,7 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from notifications.mails.postbox import Deferred, Postbox, Refused, Unreachable
+from notifications.mails import postbox as postbox_module
+from notifications.mails.postbox import CONNECTIONS, Deferred, Postbox, Refused, Unreachable
 from notifications.settings import NotificationsSettings
 from postoffice import HOST, PostOffice, post_office
 
@@ -248,3 +249,38 @@ def test_one_that_cannot_be_reached_is_left_alone_for_longer_and_longer(make):
         assert rests == sorted(rests) and rests[0] > 0
         office.open()
         send(postbox)
+
+
+class Small(PostOffice):
+    """One that takes no more than two connections at a time."""
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        if sum(not one.is_closing() for one in self.transports) == 2:
+            server.transport.abort()
+        return await super().handle_EHLO(server, session, envelope, hostname, responses)
+
+
+def test_one_that_takes_fewer_connections_is_served_over_those(make):
+    office = Small()
+    postbox = make(office)
+    with postbox.connection() as first, postbox.connection() as second:
+        assert postbox.room == CONNECTIONS - 2
+        with pytest.raises(Unreachable), postbox.connection():
+            pass
+        assert (postbox.room, postbox.rest_seconds) == (0, 0)
+        for one in (first, second):
+            one.send(TO, MAIL)
+    assert postbox.room == 2
+    send(postbox)
+    assert len(office.to(TO)) == 3
+    office.close()
+
+
+def test_whether_one_takes_more_connections_is_tried_again(make, monkeypatch):
+    monkeypatch.setattr(postbox_module, "CROWDED_SECONDS", 0)
+    office = Small()
+    postbox = make(office)
+    with postbox.connection(), postbox.connection(), pytest.raises(Unreachable), postbox.connection():
+        pass
+    assert postbox.room == CONNECTIONS
+    office.close()

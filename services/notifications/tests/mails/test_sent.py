@@ -3,11 +3,12 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import eventlet
 import pytest
 
 from chassis.ids import new_id
-from notifications.mails import api, model
-from notifications.mails.api import NOTED_AT_ONCE, Sent
+from notifications.mails import model
+from notifications.mails.api import NOTING, UNNOTED, Sent
 from notifications.mails.store import BATCH
 
 NOW = datetime.now(UTC)
@@ -27,23 +28,26 @@ def noted(store):
     return store.mails.documents.count_documents({"state": "sent"})
 
 
-def test_mails_of_all_batches_are_noted_together(store, batches):
-    assert [len(one.mails) for one in batches] == [BATCH, 10]
-    sent = Sent(store)
-    taken = [(one.token, mail) for one in batches for mail in one.mails[: NOTED_AT_ONCE // 2]]
-    for token, mail in taken[:-1]:
-        sent.add(token, mail)
-    assert noted(store) == 0
-    sent.add(*taken[-1])
-    assert noted(store) == NOTED_AT_ONCE
-    [document] = store.mails.documents.find({"_id": taken[-1][1].id})
+def test_a_mail_is_noted_at_once_where_no_note_is_being_written(store, batches):
+    Sent(store).add(batches[0].token, batches[0].mails[0])
+    [document] = store.mails.documents.find({"state": "sent"})
+    assert document["_id"] == batches[0].mails[0].id
     assert "due_at" not in document and "claimed_by" not in document
 
 
-def test_what_waits_for_long_is_noted_with_the_next(store, batches, monkeypatch):
-    monkeypatch.setattr(api, "NOTED_SECONDS", -1)
-    Sent(store).add(batches[0].token, batches[0].mails[0])
-    assert noted(store) == 1
+def test_while_a_note_is_written_mails_of_all_batches_gather_and_who_sends_more_waits(store, batches):
+    assert [len(one.mails) for one in batches] == [BATCH, 10]
+    sent = Sent(store)
+    taken = [(one.token, mail) for one in batches for mail in one.mails[: UNNOTED // 2]]
+    with store.turns.take(NOTING):
+        for token, mail in taken[:-1]:
+            sent.add(token, mail)
+        waits = eventlet.spawn(sent.add, *taken[-1])
+        eventlet.sleep()
+        assert not waits.dead
+        assert noted(store) == 0
+    waits.wait()
+    assert noted(store) == UNNOTED
 
 
 def test_what_somebody_else_has_claimed_meanwhile_is_left_to_them(store, batches):
