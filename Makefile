@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 # Tests mostly wait, so more of them at once than there are cores; each worker has a RabbitMQ and a MongoDB of its own.
-WORKERS ?= 3
+WORKERS ?= 4
 .DEFAULT_GOAL := help
 .PHONY: help up story operate status logs env down clean check test bench format lock
 
