@@ -3,6 +3,8 @@ SHELL := /bin/sh
 PYTHON ?= python3
 # Tests mostly wait, so more of them at once than there are cores; each worker has a RabbitMQ and a MongoDB of its own.
 WORKERS ?= 4
+# What starts hundreds of times, as services do in the tests, is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help up story operate status logs env down clean check test bench format lock
 

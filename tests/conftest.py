@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,23 @@ from people import Door, Person, done
 from subscriber import Promised, Subscriber
 
 
+PLATFORM = pytest.StashKey[ExitStack]()
+
+
 @pytest.fixture(scope="session")
-def session_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommonGround]:
+def session_platform(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommonGround]:
     """The platform of the run, on nodes that no single service is tested on meanwhile; ask for `platform` instead."""
-    with whole(tmp_path_factory) as platform:
-        yield platform
+    with ExitStack() as running:
+        pytestconfig.stash[PLATFORM] = running
+        yield running.enter_context(whole(tmp_path_factory))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End the platform with the last of the tests here, not of the run: what idles takes time from what does not."""
+    here = Path(__file__).parent
+    if PLATFORM in item.config.stash and (nextitem is None or here not in nextitem.path.parents):
+        item.config.stash[PLATFORM].close()
 
 
 @pytest.fixture(scope="session")
