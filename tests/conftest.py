@@ -14,7 +14,6 @@ from commonground import CommonGround, whole
 from people import Door, Person, done
 from subscriber import Promised, Subscriber
 
-
 PLATFORM = pytest.StashKey[ExitStack]()
 
 
