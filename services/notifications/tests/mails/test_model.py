@@ -58,13 +58,13 @@ def test_digests_are_due_at_eight_on_the_persons_clock(rhythm, zone, now, done, 
 @given(st.sampled_from(RHYTHMS), ZONES, st.lists(st.tuples(st.integers(0, 2_000), ZONES), max_size=12))
 def test_whenever_and_wherever_somebody_is_there_is_one_digest_for_each_day_or_week(rhythm, zone, moves):
     now = NOW
-    digest = model.first_digest("psn_ben", rhythm, ZoneInfo(zone), now, "ntc_0000")
+    digest = model.first_digest("psn_ben", rhythm, ZoneInfo(zone), now, "ntc_000000")
     periods, covered = [], digest.after
     for minutes, elsewhere in moves:
         now += timedelta(minutes=minutes)
         if digest.due_at > now:
             continue
-        mail, following = model.fall_due(digest, ZoneInfo(elsewhere), now, f"ntc_{minutes + int(covered[4:]):04}")
+        mail, following = model.fall_due(digest, ZoneInfo(elsewhere), now, f"ntc_{minutes + int(covered[4:]):06}")
         assert following.due_at > now
         if mail is not None:
             periods.append(following.done)
