@@ -120,8 +120,17 @@ def _writes(stage: Stage, host: SignedIn, member: SignedIn, group: dict[str, Any
         if time.monotonic() > deadline:
             raise RuntimeError("The notice did not reach the inbox within 30 s.")
         time.sleep(0.02)
-    while any(stage.database(service).outbox.find_one() for service in SERVICES):
-        time.sleep(0.02)
+    counted, before = _written(stage, begin), None
+    while counted != before or any(stage.database(service).outbox.find_one() for service in SERVICES):
+        if time.monotonic() > deadline:
+            raise RuntimeError("What follows from an event did not come to its end within 30 s.")
+        time.sleep(0.5)
+        counted, before = _written(stage, begin), counted
+    return counted
+
+
+def _written(stage: Stage, begin: Any) -> Counter[str]:
+    """What the services wrote since a time of the database, by collection."""
     counted: Counter[str] = Counter()
     for entry in stage.client.local["oplog.rs"].find({"ts": {"$gt": begin}}):
         for one in entry["o"].get("applyOps", [entry]) if entry["op"] == "c" else [entry]:
