@@ -187,21 +187,27 @@ def attend(topology, data):
 
 @pytest.fixture
 def messages(topology):
-    """What the service publishes from here on: `messages(subject, count)` waits for so many about a subject."""
+    """What the service publishes from here on: `messages(subject, count)` waits for so many about a subject.
+
+    Each is there once, whether or not it came again, with the same id, since the process that published it was killed.
+    """
     from chassis.connection import connect
 
     connection = connect(topology.uri, "test")
     channel = connection.channel()
     queue = channel.queue_declare(exclusive=True).queue
     channel.queue_bind(queue, "commonground.messages", "groups.#")
-    seen = []
-    channel.basic_consume(queue, no_ack=True, callback=lambda message: seen.append(json.loads(message.body)))
+    seen = {}
+
+    def receive(message):
+        envelope = json.loads(message.body)
+        seen.setdefault(envelope["id"], envelope)
+
+    channel.basic_consume(queue, no_ack=True, callback=receive)
 
     def wait(subject, count, timeout=5):
-        about = [one for one in seen if one["subject"] == subject]
-        while len(about) < count:
+        while len(about := [one for one in seen.values() if one["subject"] == subject]) < count:
             connection.drain_events(timeout=timeout)
-            about = [one for one in seen if one["subject"] == subject]
         return about
 
     yield wait

@@ -8,6 +8,7 @@ import pytest
 import recurring_ical_events
 from icalendar import Calendar
 
+from chassis.api_client import NoAnswer
 from chassis.testing import RunningService, RunService, wait_until
 
 Event = dict[str, Any]
@@ -411,6 +412,14 @@ def rewind(world: Any, made: Event, number: int) -> list[str]:
     return locals_of(gone)
 
 
+def _is_dinner(world: Any, event: Event) -> bool:
+    """Whether the series of this event was changed: a call that the broker had given to a process that is killed has no answer."""
+    try:
+        return bool(patch(world, event, "all", title="Dinner", capacity=7).status == 200)
+    except NoAnswer:
+        return False
+
+
 @pytest.mark.slow
 class TestExtending:
     @pytest.fixture
@@ -429,9 +438,8 @@ class TestExtending:
         victim, other = processes(), processes()
         wait_until(lambda: any(len(events_of(world, made["id"])) == 25 for made, _ in several), 30, what="the first")
         victim.kill()
-        for made, events in several[::5]:
-            assert patch(world, events[0], "all", title="Dinner", capacity=7).status == 200
-            assert made["id"]
+        for _, events in several[::5]:
+            wait_until(lambda first=events[0]: _is_dinner(world, first), 30, what="an answer")
         wait_until(lambda: world.store.series.due(datetime.now(UTC), 100) == [], 60, what="the extension of all series")
         for number, (made, _) in enumerate(several):
             now = events_of(world, made["id"])
