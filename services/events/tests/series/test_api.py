@@ -413,7 +413,7 @@ def rewind(world: Any, made: Event, number: int) -> list[str]:
 
 
 def _is_dinner(world: Any, event: Event) -> bool:
-    """Whether the series of this event was changed: a call that the broker had given to a process that is killed has no answer."""
+    """Whether the series of this event was changed. A call that was with a process that is killed has no answer."""
     try:
         return bool(patch(world, event, "all", title="Dinner", capacity=7).status == 200)
     except NoAnswer:
