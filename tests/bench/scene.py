@@ -107,7 +107,7 @@ def multiply_all_of(stage: Stage, person: SignedIn, copies: Sequence[dict[str, s
     """Copy what the services keep of a person and their session under their ids, in all their databases, to other people."""
     for service in SERVICES:
         database = stage.database(service)
-        for name in database.list_collection_names():
+        for name in database.list_collection_names(filter={"name": {"$not": {"$regex": "^system"}}}):
             for document in database[name].find({}):
                 if any(one in str(document["_id"]) for one in (person.id, person.session)):
                     multiply(database[name], document, copies)
