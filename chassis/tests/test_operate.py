@@ -180,7 +180,7 @@ def test_messages_that_arrive_during_a_rebuild_are_in_the_new_projection(bus, li
             number = len(told)
             bus.tell(f"version {number}", subject=f"thg_{number}")
             told.append(number)
-            time.sleep(0.02)
+            time.sleep(0.02)  # fifty a second: some arrive in each step of a rebuild, which takes seconds
 
     teller = threading.Thread(target=tell)
     teller.start()

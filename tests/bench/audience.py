@@ -124,6 +124,7 @@ def _writes(stage: Stage, host: SignedIn, member: SignedIn, group: dict[str, Any
     while counted != before or any(stage.database(service).outbox.find_one() for service in SERVICES):
         if time.monotonic() > deadline:
             raise RuntimeError("What follows from an event did not come to its end within 30 s.")
+        # What follows comes within milliseconds of what it follows from: this long without a write, nothing more does.
         time.sleep(0.5)
         counted, before = _written(stage, begin), counted
     return counted

@@ -130,7 +130,7 @@ def _query(view: View, floors: Floors, before: str | None = None) -> Query:
     branches = [
         {"audience": {"$in": audiences}, "_id": {"$gt": floor, **ceiling}} for floor, audiences in floors.items()
     ]
-    # A branch by itself is planned in a tenth less of the time that the whole query takes.
+    # By itself a branch needs no $or, without which the query takes a tenth less time.
     which = branches[0] if len(branches) == 1 else {"$or": branches}
     return {**which, **_rest(view)}
 
