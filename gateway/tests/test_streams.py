@@ -62,13 +62,16 @@ class Teller:
         person, after = head["caller"]["id"], head["last_event_id"]
         if after == "nonsense":
             return 400, {"Content-Type": "application/problem+json"}, b'{"status": 400}'
-        after = self.last if after is None else after
-        found = [(id_, data) for id_, topic, data in self.told if id_ > after and topic in self.of(person)]
+        # First how far it looks, then for what: what is told to a new place meanwhile is left to the next question.
+        last = self.last
+        after = last if after is None else after
+        topics = self.of(person)
+        found = [(id_, data) for id_, topic, data in self.told if after < id_ <= last and topic in topics]
         page = found[:3]
         return self._answer(
-            topics=sorted(self.of(person)),
+            topics=sorted(topics),
             items=[{"id": id_, "data": json.dumps(data)} for id_, data in page],
-            after=page[-1][0] if len(found) > 3 else max(after, self.last),
+            after=page[-1][0] if len(found) > 3 else max(after, last),
             more=len(found) > 3,
         )
 
