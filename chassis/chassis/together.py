@@ -19,11 +19,16 @@ class Together(Generic[Item, Result]):
 
     `decide` returns a result for each item, in their order; a result that is an exception is raised for the item's caller.
     An exception that `decide` raises is raised for all of the batch. At most `most` items make a batch; nobody waits for a
-    batch to fill: what has gathered while the one before was decided is the next.
+    batch to fill: what has gathered while the one before was decided, and for `gather_seconds`, is the next.
     """
 
-    def __init__(self, decide: Callable[[Any, list[Item]], Sequence[Result | Exception]], most: int = MOST) -> None:
-        self.decide, self.most = decide, most
+    def __init__(
+        self,
+        decide: Callable[[Any, list[Item]], Sequence[Result | Exception]],
+        most: int = MOST,
+        gather_seconds: float = 0.0,
+    ) -> None:
+        self.decide, self.most, self.gather_seconds = decide, most, gather_seconds
         self.waiting: dict[Hashable, list[tuple[Item, Event]]] = {}
 
     def do(self, key: Hashable, item: Item) -> Result:
@@ -41,7 +46,10 @@ class Together(Generic[Item, Result]):
 
     def _decide_all(self, key: Hashable) -> None:
         try:
-            while batch := self.waiting[key][: self.most]:
+            while self.waiting[key]:
+                if self.gather_seconds:
+                    eventlet.sleep(self.gather_seconds)
+                batch = self.waiting[key][: self.most]
                 self._decide(key, batch)
                 del self.waiting[key][: len(batch)]
         finally:

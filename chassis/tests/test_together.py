@@ -23,6 +23,22 @@ def test_what_gathers_while_a_batch_is_decided_is_the_next():
     assert batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
+def test_what_comes_within_the_time_to_gather_is_decided_with_the_first():
+    batches = []
+
+    def decide(key, items):
+        batches.append(items)
+        return items
+
+    together = Together(decide, gather_seconds=0.05)
+    first = decide_all(together, [1])
+    eventlet.sleep(0.01)
+    for thread in first + decide_all(together, [2, 3]):
+        thread.wait()
+    together.do("event", 4)
+    assert batches == [[1, 2, 3], [4]]
+
+
 def test_different_keys_do_not_wait_for_each_other():
     started = []
 

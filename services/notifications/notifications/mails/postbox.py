@@ -16,7 +16,8 @@ log = logging.getLogger(__name__)
 
 LONGEST_REST = 60.0
 """How long a mail server that cannot be reached is left alone at most."""
-CONNECTIONS = 8
+CONNECTIONS = 20
+"""How many are kept at most, if the server takes as many: as many as Postfix opens to one place."""
 CROWDED_SECONDS = 60.0
 """For how long no more connections are tried than stood when the server would not have another one beside them."""
 STEPS = (2, 2, 3, 2)

@@ -6,12 +6,14 @@ A mail is claimed by moving its time: who takes it makes it due again a little l
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pymongo import ASCENDING, IndexModel, UpdateOne
+from pymongo.errors import ConnectionFailure
 
 from chassis.store import Repository
 from notifications.mails.model import DROPPED, SENT, WHATS, Digest, Mail, Rhythm, code_mail, code_mail_id
@@ -19,6 +21,8 @@ from notifications.mails.model import DROPPED, SENT, WHATS, Digest, Mail, Rhythm
 SCHEMA = 1
 LEASE = timedelta(seconds=60)
 """For how long a mail is claimed. Who claimed it begins to send it within a third of that, which takes a third at most."""
+NOTE_SECONDS = 20.0
+"""For how long it is tried to keep that mails were sent: their claims last as long."""
 BATCH = 250
 KEPT = timedelta(days=30)
 """How long it is known what became of a mail."""
@@ -88,11 +92,21 @@ class Mails(Repository):
         if changes:
             self.documents.bulk_write(changes, ordered=False, session=self.session)
 
-    def settle_sent(self, tokens: Collection[str], ids: Collection[str], now: datetime) -> None:
-        """Keep that mails that were claimed by these tokens were sent."""
-        sent = {"state": SENT, "reason": None, "ended_at": now}
+    def settle_sent(self, tokens: Collection[str], ids: Collection[str]) -> None:
+        """Keep that mails that were claimed by these tokens were sent just now.
+
+        What is forgotten is sent again, so a database that is away is waited for, up to ConnectionFailure after NOTE_SECONDS.
+        """
+        sent = {"state": SENT, "reason": None, "ended_at": datetime.now(UTC)}
         mine = {"_id": {"$in": list(ids)}, "claimed_by": {"$in": list(tokens)}}
-        self.documents.update_many(mine, {"$set": sent, "$unset": {"claimed_by": "", "due_at": ""}})
+        until = time.monotonic() + NOTE_SECONDS
+        while True:
+            try:
+                self.documents.update_many(mine, {"$set": sent, "$unset": {"claimed_by": "", "due_at": ""}})
+                return
+            except ConnectionFailure:
+                if time.monotonic() > until:
+                    raise
 
     def known(self, ids: Collection[str]) -> set[str]:
         """Which of these mails there are, but for those that nobody wanted any more."""

@@ -1,5 +1,6 @@
 """A mail is sent once, whatever dies when: there is one window, between the server's answer and our note of it."""
 
+import time
 from datetime import UTC, datetime
 from threading import Event
 
@@ -7,8 +8,11 @@ import pytest
 
 from chassis.store import open_store
 from chassis.testing import wait_until
+from notifications.mails.store import BATCH
 from notifications.service import Notifications
 from postoffice import settings_for
+
+pytestmark = pytest.mark.kills_nodes
 
 
 @pytest.fixture
@@ -36,7 +40,8 @@ def notice_of(own):
 
 
 def restart(own, start):
-    """Start the service again, at a time when what the dead one had claimed is free."""
+    """Start the service again, at a time when what the dead one had claimed is free, and its lease of the outbox over."""
+    own.store.database.leases.delete_many({})
     claimed = {"claimed_by": {"$exists": True}}
     own.store.mails.documents.update_many(claimed, {"$set": {"due_at": datetime.now(UTC)}})
     own.service = start()
@@ -98,14 +103,53 @@ def test_killed_before_the_answer_is_noted_the_mail_may_come_again_as_the_same_m
     assert len(own.office.to(address)) == 4
 
 
-def test_of_several_processes_that_are_killed_and_come_back_each_digest_is_made_once(own, start):
-    people = [own.person(f"reader{number}") for number in range(30)]
+def everybody(own, count):
+    """So many people, each with an address that was verified."""
+    people = [own.person(f"reader{number}") for number in range(count)]
     mailbox = own.store.mailboxes.documents.find_one({"_id": own.ben.id})
+    address = [{"_id": one.id, "address": own.address(one), "key": one.id} for one in people]
+    own.store.mailboxes.documents.insert_many([{**mailbox, **one} for one in address])
+    return people
+
+
+def test_killed_while_it_sends_over_several_connections_one_mail_of_each_may_come_again(own, start):
+    people, group = everybody(own, BATCH + 50), own.group()
+    event = own.event(group)
+    own.publish(*(own.answered(group, event, one, "going", held=True) for one in people))
+    own.settled()
+    addresses = {own.address(one) for one in people}
+    told = lambda: [to for to, _ in own.office.arrived if to in addresses]  # noqa: E731
+    own.office.on_arrival = lambda to: own.service.kill() if len(told()) == 100 else None
+    own.due(group, event)
+    wait_until(lambda: not own.service.process.is_running, what="the kill")
+    own.office.on_arrival = lambda to: None
+    known = own.store.mails.documents.count_documents({"what": "notice", "state": "sent"})
+    connections = own.office.connections
+    restart(own, start)
+    wait_until(lambda: not own.store.mails.documents.find_one({"what": "notice", "state": None}), 30, "the last mail")
+    assert set(told()) == addresses
+    again = len(told()) - len(addresses)
+    assert again <= connections <= 3, f"{again} mails came again of {connections} connections; {known} were known to be sent"
+
+
+def test_while_the_database_is_away_what_was_sent_is_not_forgotten(own, database):
+    address = own.address(own.ben)
+    own.office.on_arrival = lambda to: database.kill() if to == address else None
+    seated(own)
+    own.office.wait_for(address, 2)
+    own.office.on_arrival = lambda to: None
+    time.sleep(2)
+    database.start()
+    wait_until(lambda: (notice_of(own) or {}).get("state") == "sent", 30, "noting it")
+    another(own)
+    assert len(own.office.to(address)) == 3
+
+
+def test_of_several_processes_that_are_killed_and_come_back_each_digest_is_made_once(own, start):
+    people = everybody(own, 30)
     digest = own.store.digests.documents.find_one({"_id": f"{own.ben.id}.weekly"})
     now = datetime.now(UTC)
     for one in people:
-        address = {"_id": one.id, "address": own.address(one), "key": one.id}
-        own.store.mailboxes.documents.insert_one({**mailbox, **address})
         own.store.digests.documents.insert_one(
             {**digest, "_id": f"{one.id}.weekly", "person": one.id, "after": "", "due_at": now}
         )

@@ -3,12 +3,10 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import eventlet
 import pytest
 
 from chassis.ids import new_id
-from notifications.mails import model
-from notifications.mails.api import NOTING, UNNOTED, Sent
+from notifications.mails import api, model
 from notifications.mails.store import BATCH
 
 NOW = datetime.now(UTC)
@@ -28,32 +26,16 @@ def noted(store):
     return store.mails.documents.count_documents({"state": "sent"})
 
 
-def test_a_mail_is_noted_at_once_where_no_note_is_being_written(store, batches):
-    Sent(store).add(batches[0].token, batches[0].mails[0])
-    [document] = store.mails.documents.find({"state": "sent"})
-    assert document["_id"] == batches[0].mails[0].id
+def test_mails_of_several_batches_are_noted_together(store, batches):
+    assert [len(one.mails) for one in batches] == [BATCH, 10]
+    assert api._note(store, [(one.token, one.mails[0].id) for one in batches]) == [None, None]
+    assert noted(store) == 2
+    document = store.mails.documents.find_one({"_id": batches[0].mails[0].id})
     assert "due_at" not in document and "claimed_by" not in document
 
 
-def test_while_a_note_is_written_mails_of_all_batches_gather_and_who_sends_more_waits(store, batches):
-    assert [len(one.mails) for one in batches] == [BATCH, 10]
-    sent = Sent(store)
-    taken = [(one.token, mail) for one in batches for mail in one.mails[: UNNOTED // 2]]
-    with store.turns.take(NOTING):
-        for token, mail in taken[:-1]:
-            sent.add(token, mail)
-        waits = eventlet.spawn(sent.add, *taken[-1])
-        eventlet.sleep()
-        assert not waits.dead
-        assert noted(store) == 0
-    waits.wait()
-    assert noted(store) == UNNOTED
-
-
 def test_what_somebody_else_has_claimed_meanwhile_is_left_to_them(store, batches):
-    sent = Sent(store)
-    sent.add("another", batches[0].mails[0])
-    sent.note()
+    store.mails.settle_sent(["another"], [batches[0].mails[0].id])
     assert noted(store) == 0
 
 
