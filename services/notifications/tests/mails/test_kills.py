@@ -129,7 +129,9 @@ def test_killed_while_it_sends_over_several_connections_one_mail_of_each_may_com
     wait_until(lambda: not own.store.mails.documents.find_one({"what": "notice", "state": None}), 30, "the last mail")
     assert set(told()) == addresses
     again = len(told()) - len(addresses)
-    assert again <= connections <= 3, f"{again} mails came again of {connections} connections; {known} were known to be sent"
+    assert again <= connections <= 3, (
+        f"{again} mails came again of {connections} connections; {known} were known to be sent"
+    )
 
 
 def test_while_the_database_is_away_what_was_sent_is_not_forgotten(own, database):
