@@ -56,6 +56,7 @@ class CommonGround:
         self.started: list[Process] = []
         """All processes that were ever started, for whoever wants to read their logs."""
         self.door = Door.at(f"http://{HOST}:{self._ports[GATEWAY]}")
+        self._clients: dict[str, MongoClient[Any]] = {}
 
     # -- processes
 
@@ -118,6 +119,8 @@ class CommonGround:
     def close(self) -> None:
         """Close what talks to it, and forget its mail."""
         self.door.connections.close()
+        for client in self._clients.values():
+            client.close()
         shutil.rmtree(self.mail, ignore_errors=True)
 
     # -- people
@@ -152,18 +155,27 @@ class CommonGround:
 
     # -- what stands behind the door
 
-    @contextmanager
-    def store(self, service: str) -> Iterator[Database[Any]]:
+    def store(self, service: str) -> Database[Any]:
         """The database of a service, to see what is in it."""
-        client: MongoClient[Any]
-        with MongoClient(self.mongo_uris[service], tz_aware=True) as client:
-            yield client.get_default_database()
+        if service not in self._clients:
+            self._clients[service] = MongoClient(self.mongo_uris[service], tz_aware=True)
+        return self._clients[service].get_default_database()
+
+    def wait_quiet(self, seconds: float = 10) -> None:
+        """Wait until everything that was to be told was told, and whoever listens has done what follows from it."""
+        try:
+            # Looking is work for all of them: not as often as can be.
+            eventually(self.is_quiet, "everything being told and heard", seconds, pause=0.1)
+        except AssertionError as late:
+            raise AssertionError(f"{late}: {self.waiting()}") from None
 
     def is_quiet(self) -> bool:
-        """Whether everything that was to be told was told, and whoever listens has done what follows from it."""
+        """Whether everything that was to be told was told and heard."""
         before = self._traffic()
+        if any(moving for _, moving in before):
+            return False
         # What is being worked on is in no queue; what moved on while we looked was counted.
-        return not self.waiting() and before == self._traffic() and not any(moving for _, moving in before)
+        return not self.waiting() and before == self._traffic()
 
     def _traffic(self) -> list[tuple[float, float]]:
         """Of each service, how many messages it sent or received until now, and how many it works on now."""
@@ -178,8 +190,7 @@ class CommonGround:
         """What waits: messages in outboxes and in the services' queues, by name; nothing that is empty."""
         found = {}
         for service in SERVICES:
-            with self.store(service) as store:
-                found[f"{service} outbox"] = store["outbox"].count_documents({})
+            found[f"{service} outbox"] = self.store(service)["outbox"].count_documents({})
         with closing(connect(self.broker.uri, "test")) as connection:
             for name in queues():
                 found[name] = _count(connection, name)
@@ -243,12 +254,12 @@ def whole(folders: pytest.TempPathFactory) -> Iterator[CommonGround]:
         nodes.end()
 
 
-def eventually(find: Callable[[], Any], what: str, seconds: float = 10) -> Any:
+def eventually(find: Callable[[], Any], what: str, seconds: float = 10, pause: float = 0.02) -> Any:
     """What `find` gives as soon as it gives something true. Raises AssertionError when that does not come in time."""
     deadline = time.monotonic() + seconds
     while not (found := find()):
         assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        time.sleep(0.02)
+        time.sleep(pause)
     return found
 
 

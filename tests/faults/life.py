@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-from commonground import CommonGround, eventually
+from commonground import CommonGround
 from people import Answer, Person, Request, a_key, an_event, called
 
 PATIENCE_SECONDS = 90.0
 """How long somebody repeats a request."""
 
-THINKING_SECONDS = 0.05
+THINKING_SECONDS = 0.15
 """How long somebody thinks between two things: there is to be something going on at any moment, not as much as can be."""
 
 # Not answered, or not yet: the same request again will tell. 403 and 404 are honest where a message has not arrived yet,
@@ -171,10 +171,7 @@ class Life:
 
 def check_once(town: CommonGround, life: Life, seconds: float = 60) -> None:
     """Everything acknowledged took effect exactly once, every consequence came exactly once, nothing is left on its way."""
-    try:
-        eventually(town.is_quiet, "everything being told and heard", seconds)
-    except AssertionError as late:
-        raise AssertionError(f"{late}: {town.waiting()}") from None
+    town.wait_quiet(seconds)
     for one in life.gatherings:
         _check_effects(one)
         _check_notices(one)

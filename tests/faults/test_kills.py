@@ -56,7 +56,8 @@ def who_publishes(town, name, address):
 
 
 def test_a_service_is_killed_again_and_again_while_it_catches_up(town):
-    with Life(town, SEED + 5) as life, town.store("notifications") as store:
+    store = town.store("notifications")
+    with Life(town, SEED + 5) as life:
         town.processes["notifications"].kill()
         life.go_on(80)
         for _ in range(3):

@@ -74,7 +74,7 @@ class State:
 def unchanged(platform, ana, group, event):
     """Everything is as before when the test has ended, and nothing was told."""
     state = State(ana, group, event)
-    eventually(platform.is_quiet, "quiet")
+    platform.wait_quiet()
     before = state.seen()
     yield
     assert state.seen() == before

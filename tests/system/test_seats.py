@@ -128,7 +128,7 @@ def test_it_is_the_same_with_two_processes_of_which_one_is_killed(http, platform
     seated, waiting = check_full(ana, event)
     assert sorted(handle for handle, status in acknowledged.items() if status == "going") == sorted(seated)
     assert sorted(handle for handle, status in acknowledged.items() if status == "waitlisted") == sorted(waiting)
-    eventually(platform.is_quiet, "everything being told", 30)
+    platform.wait_quiet(30)
     heard = everything.about(event["id"], MANY, seconds=30)
     told = {one.envelope["id"]: one for one in heard}
     assert len(told) == len({one.data["person"]["id"] for one in told.values()}) == MANY

@@ -129,7 +129,7 @@ def test_who_erases_themselves_is_gone_everywhere(http, person, platform):
     place = {"name": f"Home of {email}", "country": "US", "location": {"lat": 38.9072, "lon": -77.0369}}
     dora = person("dora", email=email, place=place, display_name=f"Dora {ana.handle}", interests=["kittens"])
     group, own, event = lives(dora, ana, ben)
-    eventually(platform.is_quiet, "everybody hearing of everything")
+    platform.wait_quiet()
     eventually(lambda: dora.handle in str(ana.inbox()), "Ana hearing of Dora")
     marks = [dora.id, dora.handle, dora.name, email, place["name"]]
     assert {name for name in SERVICES if kept(platform, name, marks)} == set(SERVICES)
@@ -141,7 +141,7 @@ def test_who_erases_themselves_is_gone_everywhere(http, person, platform):
     assert done(ben.get(f"/v1/groups/{own['id']}"), 200)["organizers"] == [ben.handle]
     eventually(lambda: dora.handle not in str(ana.items(f"/v1/events/{event['id']}/rsvps")), "events forgetting Dora")
     assert done(ben.get(f"/v1/events/{event['id']}"), 200)["viewer"]["status"] == "going", "the seat is Ben's"
-    eventually(platform.is_quiet, "all services hearing of it")
+    platform.wait_quiet()
     for service in SERVICES:
         for collection, mark, document in kept(platform, service, marks):
             if collection == "letters" and document["type"] == "commonground.groups.person.erased.v1":
@@ -152,14 +152,14 @@ def test_who_erases_themselves_is_gone_everywhere(http, person, platform):
 
 def kept(platform, service, marks):
     """What a service holds in which any of these marks stands: `(collection, mark, document)` for each."""
-    with platform.store(service) as store:
-        return [
-            (name, mark, document)
-            for name in store.list_collection_names()
-            for document in store[name].find()
-            for mark in marks
-            if mark in str(document)
-        ]
+    store = platform.store(service)
+    return [
+        (name, mark, document)
+        for name in store.list_collection_names()
+        for document in store[name].find()
+        for mark in marks
+        if mark in str(document)
+    ]
 
 
 def test_signing_out_ends_the_refresh_token_at_once_and_access_within_60_seconds(http, signed_out):

@@ -92,7 +92,7 @@ def test_an_event_keeps_its_version_until_its_group_shows_differently_in_it(pers
     event = ana.schedules(group)
     path = f"/v1/events/{event['id']}"
     done(ana.patch(f"/v1/groups/{group['id']}", {"summary": "Something else", "interests": ["hockey"]}), 200)
-    eventually(platform.is_quiet, "the events service hearing of it")
+    platform.wait_quiet()
     assert ana.get(path).json() == event
     done(ana.patch(f"/v1/groups/{group['id']}", {"name": "Another name"}), 200)
     eventually(lambda: ana.get(path).json()["group"]["name"] == "Another name", "the event showing it")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chassis.contract import contract_of
+from chassis.testing import wait_until
 from events.service import Events
 
 ROUTES = [f"{one['method']} {one['path']}" for one in contract_of(Events)["routes"]]
@@ -106,6 +107,7 @@ def event(world: Any, kept: dict[str, Any]) -> dict[str, Any]:
         times = {"starts_at": f"{start:%Y-%m-%dT%H:%M}", "ends_at": f"{start + timedelta(hours=1):%Y-%m-%dT%H:%M}"}
         event = world.schedule(world.group(world.ben), capacity=1, max_guests=1, **times)
         world.goes(event, world.ben)
+        wait_until(lambda: not everything(world)["outbox"], what="telling it")
         kept |= {"event": event, "ana": world.ana}
     found: dict[str, Any] = kept["event"]
     return found

@@ -30,6 +30,8 @@ def due_now(world, webhook):
     """Let the time pass until what waits for a webhook is due."""
     now = datetime.now(UTC) - timedelta(seconds=1)
     database = world.store.database
+    # An attempt is noted a moment before its lane is given back, with the time at which it is due.
+    wait_until(lambda: database.lanes.find_one({"_id": webhook["id"], "holder": None}), what="the end of the round")
     database.deliveries.update_many({"webhook": webhook["id"], "status": "queued"}, {"$set": {"due_at": now}})
     database.lanes.update_one({"_id": webhook["id"]}, {"$set": {"due_at": now, "rests_until": None}})
 
