@@ -165,12 +165,14 @@ class CommonGround:
         """Wait until everything that was to be told was told, and whoever listens has done what follows from it."""
         try:
             # Looking is work for all of them: not as often as can be.
-            eventually(self.is_quiet, "everything being told and heard", seconds, pause=0.1)
+            eventually(self.is_quiet, "everything being told and heard", seconds, pause=0.2)
         except AssertionError as late:
             raise AssertionError(f"{late}: {self.waiting()}") from None
 
     def is_quiet(self) -> bool:
         """Whether everything that was to be told was told and heard."""
+        if any(self._outboxes().values()):  # costs least to look at, and is what one waits for longest
+            return False
         before = self._traffic()
         if any(moving for _, moving in before):
             return False
@@ -186,11 +188,12 @@ class CommonGround:
             found.append((moved, metrics["cg_messages_in_flight"]))
         return found
 
+    def _outboxes(self) -> dict[str, int]:
+        return {f"{one} outbox": self.store(one)["outbox"].count_documents({}) for one in SERVICES}
+
     def waiting(self) -> dict[str, int]:
         """What waits: messages in outboxes and in the services' queues, by name; nothing that is empty."""
-        found = {}
-        for service in SERVICES:
-            found[f"{service} outbox"] = self.store(service)["outbox"].count_documents({})
+        found = self._outboxes()
         with closing(connect(self.broker.uri, "test")) as connection:
             for name in queues():
                 found[name] = _count(connection, name)

@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from chassis.testing import PROCESSES
 from commonground import CommonGround, whole
@@ -15,6 +17,19 @@ from people import Door, Person, done
 from subscriber import Promised, Subscriber
 
 PLATFORM = pytest.StashKey[ExitStack]()
+
+
+class OnePlatform(LoadFileScheduling):
+    """Each file on one worker, but all files that share the platform on the same: it is started once, not by each worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "the platform" if file.startswith(("tests/contracts/", "tests/system/")) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OnePlatform:
+    """Let the workers share the tests as above."""
+    return OnePlatform(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from people import Answer, Person, Request, a_key, an_event, called
 PATIENCE_SECONDS = 90.0
 """How long somebody repeats a request."""
 
-THINKING_SECONDS = 0.15
+THINKING_SECONDS = 0.4
 """How long somebody thinks between two things: there is to be something going on at any moment, not as much as can be."""
 
 # Not answered, or not yet: the same request again will tell. 403 and 404 are honest where a message has not arrived yet,

@@ -39,10 +39,12 @@ def test_the_process_that_publishes_is_killed_and_another_one_of_its_service_goe
     try:
         with Life(town, SEED + 1) as life:
             life.go_on(life.some())
-            leads = eventually(lambda: who_publishes(town, name, address), "one of them publishing")
+            leads = eventually(lambda: who_publishes(town, name, address), "one of them publishing", pause=0.2)
             assert leads == [town.addresses[name]], "the one that was there first"
             town.processes[name].kill()
-            eventually(lambda: who_publishes(town, name, address) == [address], "the other one publishing", 30)
+            eventually(
+                lambda: who_publishes(town, name, address) == [address], "the other one publishing", 30, pause=0.2
+            )
             life.go_on(life.some())
         check_once(town, life)
     finally:
