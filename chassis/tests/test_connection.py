@@ -23,14 +23,14 @@ def read():
 reader = eventlet.spawn(read)
 eventlet.sleep(0)
 eventlet.spawn(connection.collect)
-with eventlet.Timeout(5):
+with eventlet.Timeout(20):
     print(reader.wait())
 """
 
 
 def test_a_reader_hears_that_somebody_else_closed_the_connection(broker):
     command = [sys.executable, "-W", "ignore", "-c", PROGRAM, broker.uri]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (said.returncode, said.stdout) == (0, "RecoverableConnectionError\n"), said.stderr
 
 
