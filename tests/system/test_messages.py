@@ -19,8 +19,9 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 @pytest.fixture
-def scene(person, subscribe):
+def scene(platform, person, subscribe):
     """What a subscriber, and one that is trusted, hear while Ana and Ben do all there is to do."""
+    platform.wait_quiet(30)  # nothing from before comes between their subscribing
     public, everything = subscribe("#"), subscribe("#", trusted=True)
     ana, ben, chris = person("ana"), person("ben"), person("chris")
     done(ben.patch("/v1/me", {"about": "Hello", "interests": ["hockey"]}), 200)
