@@ -11,7 +11,7 @@ def test_ids_of_one_process_sort_by_creation():
 
 
 def test_an_id_tells_when_it_was_made():
-    assert abs(made_at(new_id("grp")) - datetime.now(UTC)) < timedelta(seconds=5)
+    assert abs(made_at(new_id("grp")) - datetime.now(UTC)) < timedelta(seconds=1)
 
 
 def test_the_first_id_of_a_moment_is_a_bound_for_those_made_after():

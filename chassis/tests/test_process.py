@@ -149,7 +149,7 @@ def test_a_service_that_is_away_is_known_at_once(run_notebook):
     started = time.monotonic()
     with pytest.raises(NoAnswer, match="away"):
         notebook.api.get("/v1/notes")
-    assert time.monotonic() - started < 3, "not when the call's time is over"
+    assert time.monotonic() - started < 1
 
 
 def test_on_sigterm_what_was_taken_is_answered_and_the_process_ends_with_0(run_notebook):
@@ -166,7 +166,7 @@ def test_only_so_many_calls_are_worked_on_at_a_time(run_notebook):
     started = time.monotonic()
     sent = [notebook.api.send("POST", "/v1/naps") for _ in range(4)]
     assert [notebook.api.receive(one).status for one in sent] == [204] * 4
-    assert 1 <= time.monotonic() - started < 1.9
+    assert 1 <= time.monotonic() - started < 1.5
 
 
 def test_a_call_that_cannot_be_read_is_dropped_and_harms_nobody(run_notebook):

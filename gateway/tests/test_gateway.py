@@ -523,7 +523,7 @@ def test_503_at_once_when_the_service_went_away_and_again_served_when_it_is_back
     answer = door.get("/v1/things")
     refused(answer, 503)
     assert int(answer.headers["Retry-After"]) >= 1
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 1
     shelf.start()
     assert door.get("/v1/things").status_code == 200
 

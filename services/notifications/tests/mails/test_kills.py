@@ -118,8 +118,10 @@ def test_killed_while_it_sends_over_several_connections_one_mail_of_each_may_com
     own.publish(*(own.answered(group, event, one, "going", held=True) for one in people))
     own.settled()
     addresses = {own.address(one) for one in people}
-    told = lambda: [to for to, _ in own.office.arrived if to in addresses]  # noqa: E731
     connections = []
+
+    def told():
+        return [to for to, _ in own.office.arrived if to in addresses]
 
     def kill(to):
         if len(told()) == 100:
@@ -145,7 +147,7 @@ def test_while_the_database_is_away_what_was_sent_is_not_forgotten(own, database
     seated(own)
     own.office.wait_for(address, 2)
     own.office.on_arrival = lambda to: None
-    time.sleep(2)
+    time.sleep(2)  # so that noting it has been tried, and has failed
     database.start()
     wait_until(lambda: (notice_of(own) or {}).get("state") == "sent", 30, "noting it")
     another(own)
