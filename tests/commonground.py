@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -230,10 +229,10 @@ def measures(address: str) -> Counter[str]:
     return found
 
 
-def declare_topology(broker: RabbitMQ) -> None:
+def declare_topology(broker: RabbitMQ, start: StartProcess) -> None:
     """Declare what is shared on a broker, by the operator's command."""
-    command = [sys.executable, "-W", "ignore", "-m", "chassis", "topology", *SERVICES]
-    subprocess.run(command, env={"CG_AMQP_URI": broker.uri}, check=True, timeout=60)
+    command = start([sys.executable, "-m", "chassis", "topology", *SERVICES], {"CG_AMQP_URI": broker.uri})
+    assert command.wait(60) == 0, command.tail()
 
 
 @contextmanager
@@ -244,9 +243,9 @@ def whole(folders: pytest.TempPathFactory) -> Iterator[CommonGround]:
     try:
         nodes.ready(nodes.broker)
         nodes.ready(nodes.database)
-        declare_topology(nodes.broker)
-        uris = {service: nodes.database.uri_for(service) for service in SERVICES}
         start = process_starter(folders.mktemp("platform"), processes)
+        declare_topology(nodes.broker, start)
+        uris = {service: nodes.database.uri_for(service) for service in SERVICES}
         running = CommonGround(nodes.broker, nodes.database, uris, start)
         running.start()
         yield running

@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,10 +26,13 @@ import pytest
 if TYPE_CHECKING:
     from chassis.api_client import ApiClient
     from chassis.nodes import MongoDB, Process, RabbitMQ
+    from chassis.nodes.forked import ForkServer
 
 SERVICES = ("groups", "events", "notifications")
-FAST_START = {"EVENTLET_NO_GREENDNS": "yes"}
-"""Services are started hundreds of times here, and reach all by address: to load eventlet's resolver is a fifth of it."""
+LIBRARIES = ("chassis.process", "argon2", "babel.dates", "icalendar", "jinja2", "joserfc.jwt", "limits", "urllib3")
+"""What programs here stand on. To import it is most of a start, and they are started hundreds of times."""
+WITHOUT_RESOLVER = {"EVENTLET_NO_GREENDNS": "yes"}
+"""Programs reach all by address here."""
 NOTEBOOK = "notebook"
 """The small service of the chassis' own tests."""
 
@@ -44,7 +49,8 @@ class Nodes:
         users.append(subscriber_user("newsletter", secrets.token_hex(8)))
         users.append(subscriber_user("warehouse", secrets.token_hex(8), trusted=True))
         self.folder = folder
-        self.broker = RabbitMQ(folder / "rabbitmq", users, dies_with_parent=True)
+        # One scheduler: it starts with an eighth less work, and the cores are the tests' anyway.
+        self.broker = RabbitMQ(folder / "rabbitmq", users, schedulers=1, dies_with_parent=True)
         self.database = MongoDB(
             folder / "mongodb",
             {name: secrets.token_hex(8) for name in SERVICES},
@@ -120,9 +126,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """End the run's nodes."""
+    """End what the run shares."""
     if SHARED_NODES in config.stash:
         config.stash[SHARED_NODES].end()
+    if _fork_server.cache_info().currsize:
+        _fork_server().close()
 
 
 def _shared_nodes(config: pytest.Config, folders: pytest.TempPathFactory) -> Nodes:
@@ -218,19 +226,61 @@ def process_starter(folder: Path, processes: list[Process]) -> StartProcess:
 
     def start(args: Sequence[str | Path], env: Mapping[str, str] | None = None) -> Process:
         from chassis.nodes import Process
+        from chassis.nodes.forked import ForkedProcess
 
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith("CG_")}
-        process = Process(
-            args,
-            env={**inherited, "PYTHONUNBUFFERED": "1", **(env or {})},
-            log=folder / f"process-{len(processes)}.log",
-            dies_with_parent=True,
-        )
+        whole = {**_environment(), **(env or {})}
+        log = folder / f"process-{len(processes)}.log"
+        process: Process
+        if args[0] == sys.executable and args[1] in ("-m", "-c") and not _is_for_python(env or {}):
+            process = ForkedProcess(_fork_server(), args, env=whole, log=log)
+        else:
+            process = Process(args, env=whole, log=log, dies_with_parent=True)
         process.launch()
         processes.append(process)
         return process
 
     return start
+
+
+def _is_for_python(env: Mapping[str, str]) -> bool:
+    """Whether something is in an environment that Python reads when it starts, and never again."""
+    return any(name.startswith("PYTHON") and name != "PYTHONPATH" for name in env)
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("CG_")} | {"PYTHONUNBUFFERED": "1"}
+
+
+@cache
+def _fork_server() -> ForkServer:
+    from chassis.nodes.forked import ForkServer
+
+    return ForkServer(LIBRARIES, {**_environment(), **WITHOUT_RESOLVER})
+
+
+RunCommand = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run_command(tmp_path_factory: pytest.TempPathFactory) -> RunCommand:
+    """Run a command to its end: `run_command("chassis", "topology", "groups", CG_AMQP_URI=…)` is `python -m chassis …`."""
+
+    def run(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
+        from chassis.nodes.forked import ForkedProcess
+
+        folder = tmp_path_factory.mktemp("command")
+        said, complained = folder / "stdout", folder / "stderr"
+        whole = {**_environment(), **env}
+        command = ForkedProcess(_fork_server(), [sys.executable, "-m", *args], env=whole, log=said, errors=complained)
+        command.launch()
+        try:
+            code = command.wait(60)
+        finally:
+            command.kill()
+        assert code is not None
+        return subprocess.CompletedProcess(args, code, said.read_text(), complained.read_text())
+
+    return run
 
 
 class RunningService:
@@ -314,7 +364,7 @@ class Services:
 
         port = free_port()
         amqp_uri = self.broker.uri_for(name) if name in SERVICES else self.broker.uri
-        settings = {"CG_AMQP_URI": amqp_uri, "CG_HEALTH_PORT": str(port), **FAST_START, **(env or {})}
+        settings = {"CG_AMQP_URI": amqp_uri, "CG_HEALTH_PORT": str(port), **(env or {})}
         if "CG_MONGO_URI" not in settings:
             settings["CG_MONGO_URI"] = self.database.uri_for(name)
         process = self.start(args or [sys.executable, "-m", name], settings)

@@ -1,7 +1,6 @@
 """The notebook, a small service on the whole chassis, and the listener, which tries the messages: both real processes."""
 
 import json
-import os
 import secrets
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from chassis import topology as topology_of
 from chassis.connection import Connection, connect
 from chassis.ids import new_id
 from chassis.nodes import Process, RabbitMQ
-from chassis.testing import RunningService, RunService, StartProcess
+from chassis.testing import RunCommand, RunningService, RunService, StartProcess
 
 NOTEBOOK = [sys.executable, "-c", "from chassis.process import main; main('notebook:Notebook')"]
 NOTEBOOK_ENV = {"PYTHONPATH": str(Path(__file__).parent)}
@@ -216,12 +215,11 @@ def listening(shared_bus: Bus, shared_listener: RunningService) -> Bus:
 
 
 @pytest.fixture
-def operate(bus: Bus) -> Callable[..., subprocess.CompletedProcess[str]]:
+def operate(bus: Bus, run_command: RunCommand) -> RunCommand:
     """Run an operator's command to its end: `operate("parked", "list", "--service", bus.name)`."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         env = {"CG_AMQP_URI": bus.broker.uri, "CG_MONGO_URI": bus.mongo_uri, "LISTENER": bus.name, **NOTEBOOK_ENV}
-        command = [sys.executable, "-W", "ignore", "-m", "chassis", *arguments]
-        return subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, timeout=60)
+        return run_command("chassis", *arguments, **env)
 
     return run

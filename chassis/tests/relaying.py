@@ -1,4 +1,4 @@
-"""A process that relays an outbox and can be told to die at a point: `python relaying.py <service> <point>`."""
+"""A process that relays an outbox and can be told to die at a point: `python -m relaying <service> <point>`."""
 
 # isort: off
 import eventlet

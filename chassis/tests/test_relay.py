@@ -14,7 +14,6 @@ from chassis.testing import wait_until
 
 pytestmark = pytest.mark.kills_nodes
 
-RELAYING = Path(__file__).parent / "relaying.py"
 MANY = [str(number) for number in range(120)]
 
 
@@ -23,8 +22,8 @@ def relay(bus, start_process):
     """Start a relay of the bus' service, to die at a point."""
 
     def start(point="never"):
-        env = {"CG_AMQP_URI": bus.broker.uri, "CG_MONGO_URI": bus.mongo_uri}
-        return start_process([sys.executable, "-W", "ignore", str(RELAYING), bus.name, point], env)
+        env = {"CG_AMQP_URI": bus.broker.uri, "CG_MONGO_URI": bus.mongo_uri, "PYTHONPATH": str(Path(__file__).parent)}
+        return start_process([sys.executable, "-m", "relaying", bus.name, point], env)
 
     return start
 

@@ -1,8 +1,5 @@
 """What an operator does with the accounts of other systems, and what such an account may and may not do."""
 
-import os
-import subprocess
-import sys
 from contextlib import closing
 from urllib.parse import urlsplit
 
@@ -47,13 +44,12 @@ def account(subscribers):
 
 
 @pytest.fixture
-def command(topology):
+def command(topology, run_command):
     """Run an operator's command: `command("list")`."""
 
     def run(*arguments, **env):
         given = {"CG_AMQP_URI": topology.uri, "CG_AMQP_API": topology.api, **env}
-        command = [sys.executable, "-W", "ignore", "-m", "chassis", "subscribers", *arguments]
-        return subprocess.run(command, env={**os.environ, **given}, capture_output=True, text=True, timeout=60)
+        return run_command("chassis", "subscribers", *arguments, **given)
 
     return run
 

@@ -53,7 +53,7 @@ class Life:
     At the end of the block everybody finishes what they began.
     """
 
-    def __init__(self, town: CommonGround, seed: int, clients: int = 4) -> None:
+    def __init__(self, town: CommonGround, seed: int, clients: int = 3) -> None:
         print(f"seed {seed}")
         self.town, self.random = town, random.Random(seed)
         self.gatherings: list[Gathering] = []

@@ -254,17 +254,19 @@ class MongoDB:
         Source: https://www.mongodb.com/docs/manual/core/localhost-exception/
         """
         try:
-            client.admin.command("createUser", ADMIN, pwd=self._admin_password, roles=["root"])
+            client.admin.command(
+                "createUser", ADMIN, pwd=self._admin_password, roles=["root"], mechanisms=["SCRAM-SHA-256"]
+            )
         except OperationFailure as error:
             if error.code not in (UNAUTHORIZED, USER_EXISTS):
                 raise
 
 
 def _give_database(client: MongoClient[dict[str, Any]], database: str, password: str) -> None:
-    roles = ["readWrite", "dbAdmin"]
+    given: dict[str, Any] = {"pwd": password, "roles": ["readWrite", "dbAdmin"], "mechanisms": ["SCRAM-SHA-256"]}
     try:
-        client[database].command("createUser", database, pwd=password, roles=roles)
+        client[database].command("createUser", database, **given)
     except OperationFailure as error:
         if error.code != USER_EXISTS:
             raise
-        client[database].command("updateUser", database, pwd=password, roles=roles)
+        client[database].command("updateUser", database, **given)

@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 HOST = "127.0.0.1"
 
@@ -73,6 +74,20 @@ def require_free(port: int) -> None:
         raise NodeError(f"Port {port} on {HOST} is taken by another program.")
 
 
+class Child(Protocol):
+    """What a Process needs of what it started."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id, which is its process group's too."""
+
+    def poll(self) -> int | None:
+        """Its exit code, or None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, when it has ended. Raises subprocess.TimeoutExpired."""
+
+
 class Process:
     """One operating system process in a process group of its own, with its output in a file.
 
@@ -94,17 +109,20 @@ class Process:
         self.log = log
         self.cwd = cwd
         self.dies_with_parent = dies_with_parent
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
 
     def launch(self) -> None:
         """Start it and return at once. Raises NodeError when it already runs."""
         if self.is_running:
             raise NodeError(f"{self.args[0]} already runs with process id {self.pid}.")
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._child = self._spawn()
+
+    def _spawn(self) -> Child:
         setpriv = shutil.which("setpriv") if self.dies_with_parent else None
         prefix = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
-        self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            self._child = subprocess.Popen(
+            return subprocess.Popen(
                 [*prefix, *self.args],
                 env=self.env,
                 cwd=self.cwd,

@@ -62,7 +62,7 @@ class RabbitMQ:
     """A RabbitMQ node in the folder `data`, reachable from this machine only.
 
     `users` are created, and brought to what is given here, at each start. The first one is used to see whether the
-    node answers. Ports that are left out are chosen.
+    node answers. Ports that are left out are chosen. Erlang has a scheduler for each core where `schedulers` says nothing.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class RabbitMQ:
         port: int | None = None,
         distribution_port: int | None = None,
         api_port: int | None = None,
+        schedulers: int | None = None,
         dies_with_parent: bool = False,
     ) -> None:
         self.data = data.resolve()
@@ -81,6 +82,7 @@ class RabbitMQ:
         self.distribution_port = distribution_port or free_port()
         self.api_port = api_port or free_port()
         self.log = self.data / "log" / "rabbitmq.log"
+        self._schedulers = schedulers
         self._dies_with_parent = dies_with_parent
         self._process: Process | None = None
 
@@ -260,6 +262,7 @@ class RabbitMQ:
             # No epmd: it would listen for all nodes of the machine and outlive this one. A node alone needs none.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
                 f"-erl_epmd_port {self.distribution_port} -sname {node} -kernel inet_dist_use_interface {{127,0,0,1}}"
+                + (f" +S {self._schedulers}" if self._schedulers else "")
             ),
             # In the environment, because each minute the node starts another Erlang machine, which would start epmd.
             "ERL_ZFLAGS": "-start_epmd false",

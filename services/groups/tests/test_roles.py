@@ -110,16 +110,24 @@ def people(service):
     return SimpleNamespace(anyone=None, **{name: register(name) for name in (*WHO[1:], "dora")})
 
 
+@pytest.fixture(scope="module")
+def stages():
+    return {}
+
+
 @pytest.fixture
-def staged(api, people):
-    """Make a group of this visibility in which each of WHO is what they are called: `staged("private")`."""
+def staged(api, people, stages):
+    """A group of this visibility in which each of WHO is what they are called: `staged("private")`.
+
+    Tests share it; `staged("private", anew=True)` makes another one, after somebody changed the last.
+    """
 
     def do(method, path, who, body=None):
         answer = api.call(method, path, body, as_=getattr(people, who))
         assert answer.status < 300, (method, path, answer.body)
         return answer.json() if answer.body else None
 
-    def staged(visibility):
+    def make(visibility):
         wanted = {"name": f"{MARK} {next(_numbers)}", "interests": [MARK, "b"], "scope": "virtual"}
         # Not public at any time, for what is private: what it once showed is not what is asked here.
         group = do(
@@ -145,20 +153,12 @@ def staged(api, people):
         ids |= {"report": report["id"], "invitation": invitation["id"]}
         return SimpleNamespace(**ids, slug=group["slug"], name=group["name"], ids=ids)
 
+    def staged(visibility, anew=False):
+        if anew or visibility not in stages:
+            stages[visibility] = make(visibility)
+        return stages[visibility]
+
     return staged
-
-
-@pytest.fixture(scope="module")
-def kept_private():
-    return []
-
-
-@pytest.fixture
-def private(staged, kept_private):
-    """One private group for all who only look for it."""
-    if not kept_private:
-        kept_private.append(staged("private"))
-    return kept_private[0]
 
 
 def expected(route, visibility):
@@ -188,13 +188,14 @@ def test_each_may_do_in_a_group_what_is_theirs_and_no_more(api, people, staged, 
         if who in OUTSIDE and visibility == "private":
             assert stage.name not in str(answer.body), who
         if method != "GET" and answer.status < 300:
-            stage = staged(visibility)
+            stage = staged(visibility, anew=True)
     assert tuple(answers) == expected(route, visibility)
 
 
 @pytest.mark.parametrize("route", [route for route in IN_GROUP if route in ROUTES])
-def test_a_private_group_takes_the_same_steps_as_none(api, people, private, steps, route):
+def test_a_private_group_takes_the_same_steps_as_none(api, people, staged, steps, route):
     """So it takes as long: how long a 404 takes does not tell whether there is something."""
+    private = staged("private")
     method, path = route.split()
     body = IN_GROUP[route][0]
     nothing = SimpleNamespace(ids={name: NOTHING.get(name, value) for name, value in private.ids.items()}, ask="ask_0")
@@ -258,7 +259,7 @@ def test_a_group_of_the_same_name_does_not_tell_of_a_private_one(api, people, fo
 
 
 def test_nothing_that_happens_in_a_private_group_is_for_the_public(api, people, staged, messages):
-    stage = staged("private")
+    stage = staged("private", anew=True)
     path = f"/v1/groups/{stage.group}"
     code = api.post(f"{path}/invitations", {}, as_=people.organizer).json()["code"]
     assert api.post(f"{path}/members", {"invitation": code}, as_=people.stranger).status == 201

@@ -1,8 +1,5 @@
 """Attendance, as the events service tells it."""
 
-import subprocess
-import sys
-
 from joserfc.jwk import ECKey
 
 
@@ -17,7 +14,7 @@ def test_attendance_counts_once_however_late_and_often_it_is_told(register, foun
 
 
 def test_attendance_that_is_lost_is_rebuilt_from_the_log_without_those_who_left(
-    api, register, found, attend, data, topology, shared_database
+    api, register, found, attend, data, topology, shared_database, run_command
 ):
     group, ben, eve = found(register("ana")), register("ben"), register("eve")
     for n in range(3):
@@ -27,14 +24,8 @@ def test_attendance_that_is_lost_is_rebuilt_from_the_log_without_those_who_left(
     assert api.delete("/v1/me", as_=eve.caller).status == 204
     data.attendances.delete_many({})
     key = ECKey.generate_key("P-256").as_pem(private=True).decode()
-    done = subprocess.run(
-        [sys.executable, "-m", "chassis", "rebuild", "groups.service:Groups", "attendances"],
-        env={"CG_AMQP_URI": topology.uri_for("groups"), "CG_MONGO_URI": shared_database, "CG_SIGNING_KEY": key},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    env = {"CG_AMQP_URI": topology.uri_for("groups"), "CG_MONGO_URI": shared_database, "CG_SIGNING_KEY": key}
+    done = run_command("chassis", "rebuild", "groups.service:Groups", "attendances", **env)
     assert done.returncode == 0, done.stderr
     after = list(data.attendances.find({}, sort=[("_id", 1)]))
     assert [one for one in after if one["person"] == ben.id] == before

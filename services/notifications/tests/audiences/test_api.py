@@ -1,8 +1,6 @@
 """Who belongs where is built from messages alone: in any order, all at once, and again from the log."""
 
 import random
-import subprocess
-import sys
 
 import pytest
 
@@ -57,7 +55,9 @@ def test_messages_all_at_once_twice_and_in_any_order_make_the_same_audiences(wor
 
 
 @pytest.mark.parametrize("projection", ["standings", "groups"])
-def test_a_projection_that_is_lost_is_rebuilt_from_the_log_and_no_notice_is_told_again(world, broker, projection):
+def test_a_projection_that_is_lost_is_rebuilt_from_the_log_and_no_notice_is_told_again(
+    world, broker, projection, run_command
+):
     group = world.group()
     world.publish(*life(world, group, world.event(group)))
     world.joined(group, world.eve)
@@ -68,14 +68,8 @@ def test_a_projection_that_is_lost_is_rebuilt_from_the_log_and_no_notice_is_told
     world.store.database[projection].delete_many({})
     world.store.database[projection].insert_one({"_id": new_id("grp"), "person": world.dora.id})
 
-    done = subprocess.run(
-        [sys.executable, "-m", "chassis", "rebuild", "notifications.service:Notifications", projection],
-        env={"CG_AMQP_URI": broker.uri_for("notifications"), "CG_MONGO_URI": world.uri, "PATH": ""},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    env = {"CG_AMQP_URI": broker.uri_for("notifications"), "CG_MONGO_URI": world.uri}
+    done = run_command("chassis", "rebuild", "notifications.service:Notifications", projection, **env)
     assert done.returncode == 0, done.stderr
     after = {one["_id"]: one for one in world.store.database[projection].find({})}
     assert {one["_id"]: after.get(one["_id"]) for one in before} == {one["_id"]: one for one in before}
