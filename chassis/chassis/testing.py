@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from chassis.nodes.forked import ForkServer
 
 SERVICES = ("groups", "events", "notifications")
-LIBRARIES = ("chassis.process", "argon2", "babel.dates", "icalendar", "jinja2", "joserfc.jwt", "limits", "urllib3")
+LIBRARIES = ("chassis.process", "argon2", "babel.dates", "icalendar", "jinja2", "joserfc.jwt", "limits")
 """What programs here stand on. To import it is most of a start, and they are started hundreds of times."""
 WITHOUT_RESOLVER = {"EVENTLET_NO_GREENDNS": "yes"}
 """Programs reach all by address here."""

@@ -114,6 +114,8 @@ class MongoDB:
         args += ["--wiredTigerCacheSizeGB", str(self._cache_gb), "--oplogSize", "512"]
         for name, value in {
             "diagnosticDataCollectionEnabled": "false",
+            # Passwords are random here: to stretch them adds nothing but the time it takes, for each that connects.
+            "scramSHA256IterationCount": "5000",
             # The transaction of a service that was killed holds its documents for this long; no endpoint runs longer.
             "transactionLifetimeLimitSeconds": "5",
             # There is no other member to hand over to.

@@ -250,22 +250,24 @@ def _milliseconds_of(message: str) -> int:
 
 def after(delivery: Delivery, outcome: Outcome, now: datetime, chance: float) -> Delivery:
     """The delivery after an attempt. `chance`, from 0 to 1, makes the pause before the next one longer or shorter."""
-    tried = replace(
+    left, status, due_at = delivery.left - 1, QUEUED, None
+    if outcome.arrived:
+        status = DELIVERED
+    elif left < 1 or outcome.code == GONE_CODE:
+        status = FAILED
+    else:
+        due_at = now + PAUSES[-left] * (1 - JITTER + 2 * JITTER * chance)
+    return replace(
         delivery,
+        status=status,
         attempts=delivery.attempts + 1,
-        left=delivery.left - 1,
+        left=left,
         attempted_at=now,
         response_code=outcome.code,
         response_ms=outcome.ms,
         problem=outcome.problem,
-        due_at=None,
+        due_at=due_at,
     )
-    if outcome.arrived:
-        return replace(tried, status=DELIVERED)
-    if tried.left < 1 or outcome.code == GONE_CODE:
-        return replace(tried, status=FAILED)
-    pause = PAUSES[-tried.left] * (1 - JITTER + 2 * JITTER * chance)
-    return replace(tried, due_at=now + pause)
 
 
 def withhold(delivery: Delivery) -> Delivery:

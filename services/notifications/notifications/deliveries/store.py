@@ -103,11 +103,10 @@ class Deliveries(Repository):
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A lane that belongs to this process: what waits in it first, and how often something had been queued when it was taken."""
+    """A lane that belongs to this process, and what waits in it first."""
 
     webhook: str
     holder: str
-    heard: int
     health: Health
     waiting: Sequence[Delivery]
 
@@ -124,7 +123,7 @@ class Release:
 class Lanes(Repository):
     """For each webhook when it is to be looked at (`due_at`, missing when nothing waits), and whose it is, until when.
 
-    `heard` counts how often something was queued, so that who gives a lane back does not put to sleep what came meanwhile.
+    `heard` is whether something was queued since it was taken, so that who gives a lane back does not put that to sleep.
     """
 
     collection = "lanes"
@@ -132,7 +131,7 @@ class Lanes(Repository):
 
     def add(self, webhook: str) -> None:
         """Make the lane of a new webhook."""
-        document = {"_id": webhook, "schema": SCHEMA, "heard": 0, "holder": None, "until": _PAST}
+        document = {"_id": webhook, "schema": SCHEMA, "heard": False, "holder": None, "until": _PAST}
         self.documents.insert_one({**document, **_health_document(Health())}, session=self.session)
 
     def remove(self, webhook: str) -> None:
@@ -142,16 +141,18 @@ class Lanes(Repository):
     def wake(self, webhooks: Sequence[str], now: datetime) -> None:
         """Have lanes looked at, since something is queued in them: now, or when their endpoints have rested."""
         soonest = {"$max": ["$rests_until", {"$min": ["$due_at", now]}]}
-        change = [{"$set": {"due_at": soonest, "heard": {"$add": ["$heard", 1]}}}]
-        looked_at_anyway = {"due_at": {"$lte": now}, "until": {"$lte": now}}
-        self.documents.update_many(
-            {"_id": {"$in": list(webhooks)}, "$nor": [looked_at_anyway]}, change, session=self.session
-        )
+        change = [{"$set": {"due_at": soonest, "heard": True}}]
+        wanted: dict[str, Any] = {"_id": {"$in": list(webhooks)}}
+        if self.session is None:  # In a transaction, who looks anyway may look before others see what is queued.
+            looked_at_anyway = {"due_at": {"$lte": now}, "until": {"$lte": now}}
+            looked_at_again = {"heard": True, "until": {"$gt": now}}
+            wanted["$nor"] = [looked_at_anyway, looked_at_again]
+        self.documents.update_many(wanted, change, session=self.session)
 
     def begin_anew(self, webhook: str, now: datetime) -> None:
         """Have a lane looked at now, as if its endpoint had never failed."""
-        change = {"$set": {"due_at": now, **_health_document(Health())}, "$inc": {"heard": 1}}
-        self.documents.update_one({"_id": webhook}, change, session=self.session)
+        change = {"due_at": now, "heard": True, **_health_document(Health())}
+        self.documents.update_one({"_id": webhook}, {"$set": change}, session=self.session)
 
     def claim(self, now: datetime, most: int, look_at: int) -> list[Lane]:
         """Take lanes that are due and nobody's, with so much of what waits in them, the longest due first.
@@ -165,7 +166,8 @@ class Lanes(Repository):
             return []
         holder = secrets.token_hex(8)
         free = {"_id": {"$in": found}, "until": {"$lte": now}}
-        self.documents.update_many(free, {"$set": {"holder": holder, "until": now + LEASE}}, session=self.session)
+        taken = {"holder": holder, "until": now + LEASE, "heard": False}
+        self.documents.update_many(free, {"$set": taken}, session=self.session)
         waiting = [
             {"$match": {"status": QUEUED}},
             {"$sort": {"due_at": ASCENDING, "_id": ASCENDING}},
@@ -173,19 +175,15 @@ class Lanes(Repository):
         ]
         lookup = {"from": Deliveries.collection, "localField": "_id", "foreignField": "webhook", "as": "waiting"}
         mine = {"$match": {"_id": {"$in": found}, "holder": holder}}
-        taken = self.documents.aggregate([mine, {"$lookup": {**lookup, "pipeline": waiting}}], session=self.session)
-        return [
-            Lane(one["_id"], holder, one["heard"], _health(one), [_delivery(each) for each in one["waiting"]])
-            for one in taken
-        ]
+        lanes = self.documents.aggregate([mine, {"$lookup": {**lookup, "pipeline": waiting}}], session=self.session)
+        return [Lane(one["_id"], holder, _health(one), [_delivery(each) for each in one["waiting"]]) for one in lanes]
 
     def release(self, releases: Iterable[Release], now: datetime) -> None:
         """Give lanes back, to be looked at when something is due; at once where something came meanwhile."""
         writes = []
         for one in releases:
-            came = {"$ne": ["$heard", one.lane.heard]}
             later = _rested(one.health, one.due_at) if one.due_at else "$$REMOVE"
-            due = {"$cond": [came, _rested(one.health, now), later]}
+            due = {"$cond": ["$heard", _rested(one.health, now), later]}
             change = {"until": _PAST, "holder": None, "due_at": due, **_health_document(one.health)}
             writes.append(UpdateOne({"_id": one.lane.webhook, "holder": one.lane.holder}, [{"$set": change}]))
         self.documents.bulk_write(writes, ordered=False, session=self.session)

@@ -9,6 +9,7 @@ from pymongo import MongoClient, monitoring
 
 from chassis.ids import new_id
 from chassis.store import OpenStore
+from chassis.timers import Tick
 from notifications.deliveries import model
 from notifications.deliveries.model import Health, Letter
 from notifications.deliveries.store import LEASE, Release
@@ -97,10 +98,18 @@ class TestLanes:
         queue(store, [webhook])
         [lane] = claimed(store)
         queue(store, [webhook])
+        queue(store, [webhook])
         store.lanes.release([Release(lane, Health(), None)], NOW)
         [lane] = claimed(store)
         store.lanes.release([Release(lane, Health(), None)], NOW)
         assert claimed(store, NOW + timedelta(days=1)) == []
+
+    def test_what_is_queued_in_a_transaction_is_a_write_that_who_looks_too_early_collides_with(self, store):
+        webhook = a_webhook(store)
+        queue(store, [webhook])  # so that it would be looked at anyway, but perhaps before the transaction is over
+        with store.transaction(Tick()) as tx:
+            tx.lanes.wake([webhook], NOW)
+            assert tx.lanes.documents.find_one({"_id": webhook}, session=tx.lanes.session)["heard"]
 
     def test_one_that_is_to_rest_rests_whatever_is_queued(self, store):
         webhook = a_webhook(store)
