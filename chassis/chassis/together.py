@@ -33,6 +33,11 @@ class Together(Generic[Item, Result]):
 
     def do(self, key: Hashable, item: Item) -> Result:
         """Have `item` decided with what else waits for `key`; returns its result."""
+        result: Result = self.begin(key, item).wait()
+        return result
+
+    def begin(self, key: Hashable, item: Item) -> Event:
+        """As `do`, but go on meanwhile: `wait()` of what this returns gives the result."""
         decided = Event()
         queue = self.waiting.get(key)
         if queue is not None:
@@ -41,8 +46,7 @@ class Together(Generic[Item, Result]):
             # Nobody decides for this key yet. An own greenlet does, so that no caller stays to serve those behind it.
             self.waiting[key] = [(item, decided)]
             eventlet.spawn(self._decide_all, key)
-        result: Result = decided.wait()
-        return result
+        return decided
 
     def _decide_all(self, key: Hashable) -> None:
         try:

@@ -39,6 +39,15 @@ def test_what_comes_within_the_time_to_gather_is_decided_with_the_first():
     assert batches == [[1, 2, 3], [4]]
 
 
+def test_who_begins_goes_on_and_has_the_result_when_they_ask_for_it():
+    together = Together(lambda key, items: [ValueError("odd") if item % 2 else item * 10 for item in items])
+    even, odd = together.begin("event", 2), together.begin("event", 3)
+    assert not even.ready()
+    assert even.wait() == 20
+    with pytest.raises(ValueError, match="odd"):
+        odd.wait()
+
+
 def test_different_keys_do_not_wait_for_each_other():
     started = []
 

@@ -10,6 +10,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from eventlet.event import Event
+
 from chassis.crews import Job, crew
 from chassis.endpoints import SIGNED_IN, Call, endpoint
 from chassis.messages import PREFIX, Received
@@ -35,6 +37,7 @@ LOOK_SECONDS = 1.0
 QUEUED_AT_ONCE = 500
 ROUND = 20
 ROUND_SECONDS = 1.0
+GATHER_SECONDS = 0.02
 """How much of what waits for an endpoint is pushed before it is looked again whether that is still right, and others' turn."""
 
 
@@ -159,7 +162,7 @@ class DeliveriesApi:
             if webhook is None or webhook.person in forgotten:
                 jobs.append(partial(self._drop, lane.webhook))
             elif not webhook.is_active:
-                jobs.append(partial(_finished.do, self.store, Round(Release(lane, lane.health, None))))
+                jobs.append(partial(_released.do, self.store, Release(lane, lane.health, None)))
             else:
                 jobs.append(partial(self._push, lane, webhook, check))
         return jobs
@@ -168,43 +171,44 @@ class DeliveriesApi:
         """Push what is due for one webhook, for a while. Says whether there is more."""
         began = now()
         due = [one for one in lane.waiting[:ROUND] if one.due_at is not None and one.due_at <= began]
-        pairs, health, hopeless = self._round(webhook, due, lane.health, check)
+        notes = Notes(self.store)
+        health, hopeless = self._round(webhook, due, lane.health, check, notes)
+        notes.wait()
         if hopeless is not None:
-            self._disable(webhook.id, hopeless, pairs[-1][1])
-        next_due = None if hopeless else _next_due(lane.waiting, pairs)
-        _finished.do(self.store, Round(Release(lane, health, next_due), pairs))
+            self._disable(webhook.id, hopeless, notes.pairs[-1][1])
+        next_due = None if hopeless else _next_due(lane.waiting, notes.pairs)
+        _released.do(self.store, Release(lane, health, next_due))
         return next_due is not None and next_due <= began and health.rests_until is None
 
     def _round(
-        self, webhook: Webhook, due: Sequence[Delivery], health: Health, check: Check
-    ) -> tuple[list[tuple[Delivery, Delivery]], Health, str | None]:
-        """Push one after another until one fails or the time of a round is over.
+        self, webhook: Webhook, due: Sequence[Delivery], health: Health, check: Check, notes: Notes
+    ) -> tuple[Health, str | None]:
+        """Push one after another until one fails or the time of a round is over, and note what becomes of each.
 
-        Gives each delivery as it was and is, how the endpoint does, and why there is no use in going on, if so.
+        Gives how the endpoint does, and why there is no use in going on, if so.
         """
-        pairs: list[tuple[Delivery, Delivery]] = []
         seal = Seal(self.settings.seal_keys)
         secrets = [seal.open(one, webhook.id) for one in webhook.secrets_at(now())]
         for delivery in due:
             letter = check.letters.get(delivery.letter)
             if letter is None:
-                pairs.append((delivery, model.lose(delivery)))
+                notes.add(delivery, model.lose(delivery))
                 continue
             if not check.sight.allows(letter, webhook.person):
-                pairs.append((delivery, model.withhold(delivery)))
+                notes.add(delivery, model.withhold(delivery))
                 measures.attempts.labels("withheld").inc()
                 continue
             after = self._attempt(webhook.url, delivery, letter, secrets)
-            pairs.append((delivery, after))
+            notes.add(delivery, after)
             arrived = after.status == model.DELIVERED
             health = model.health_after(health, arrived, now(), random.random())
             if after.response_code == model.GONE_CODE:
-                return pairs, health, GONE
+                return health, GONE
             if model.is_hopeless(health, now()):
-                return pairs, health, FAILING
+                return health, FAILING
             if not arrived or time.monotonic() > check.until:
                 break
-        return pairs, health, None
+        return health, None
 
     def _attempt(self, url: str, delivery: Delivery, letter: Letter, secrets: Sequence[str]) -> Delivery:
         headers = model.headers_of(letter, secrets, now())
@@ -236,22 +240,37 @@ class DeliveriesApi:
         self.store.webhooks.remove(webhook)
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
-    """What came of a round: what is to be kept of the lane, and each delivery as it was and is."""
+class Notes:
+    """What became of the deliveries of a round, each as it was and is. One is written down while the next are pushed."""
 
-    release: Release
-    pairs: Sequence[tuple[Delivery, Delivery]] = ()
+    def __init__(self, store: Any) -> None:
+        self.store = store
+        self.pairs: list[tuple[Delivery, Delivery]] = []
+        self._being_written: list[Event] = []
+
+    def add(self, before: Delivery, after: Delivery) -> None:
+        """Begin to write down what became of a delivery."""
+        self.pairs.append((before, after))
+        self._being_written.append(_noted.begin(self.store, (before, after)))
+
+    def wait(self) -> None:
+        """Wait until all of it is written down. Raises what the database raises."""
+        for one in self._being_written:
+            one.wait()
 
 
-def _keep(store: Any, rounds: list[Round]) -> list[None]:
-    """Keep what came of rounds that ended at about the same time: first the deliveries, then the lanes are free."""
-    store.deliveries.save([pair for one in rounds for pair in one.pairs])
-    store.lanes.release([one.release for one in rounds], now())
-    return [None] * len(rounds)
+def _note(store: Any, pairs: list[tuple[Delivery, Delivery]]) -> list[None]:
+    store.deliveries.save(pairs)
+    return [None] * len(pairs)
 
 
-_finished: Together[Round, None] = Together(_keep)
+def _release(store: Any, releases: list[Release]) -> list[None]:
+    store.lanes.release(releases, now())
+    return [None] * len(releases)
+
+
+_noted: Together[tuple[Delivery, Delivery], None] = Together(_note, gather_seconds=GATHER_SECONDS)
+_released: Together[Release, None] = Together(_release)
 
 
 def _next_due(waiting: Sequence[Delivery], pairs: Sequence[tuple[Delivery, Delivery]]) -> datetime | None:
