@@ -105,6 +105,11 @@ class View:
             and (self.groups is None or group in self.groups)
         )
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has all that one sees, and not only what is unread, of a kind or group, or after a notice."""
+        return self.unread_of is None and self.kind is None and self.groups is None and not self.after
+
     def floor(self) -> str:
         """The id above which all notices in the view are."""
         return self._above(min(self.audiences.values()))

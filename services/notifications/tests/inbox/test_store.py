@@ -8,8 +8,9 @@ import pytest
 
 from chassis.ids import first_id_at
 from notifications.audiences.model import ALWAYS
+from notifications.inbox import store as inbox_store
 from notifications.inbox.model import Reader, View, read_up_to
-from notifications.inbox.store import MERGED, _cut_floors, _query
+from notifications.inbox.store import MERGED, Ends, _cut_floors, _query
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ME = "psn_me"
@@ -100,6 +101,23 @@ def test_the_newest_are_exactly_what_a_view_has(store, audiences):
         if len(wanted) > 50:
             found = store.inbox.newest(view, wanted[40], 100)
             assert [one["_id"] for one in found] == wanted[41:141]
+
+
+def test_what_is_remembered_of_the_last_time_changes_nothing_but_the_time_it_takes(store, audiences, monkeypatch):
+    """Whatever the guess: far too low, too high, of a page of another length, and after one left or joined."""
+    ends = Ends(most=1)
+    monkeypatch.setattr(inbox_store, "_ends", ends)
+    for view in views(audiences):
+        if not view.is_whole or not view.audiences:
+            continue
+        wanted = expected(view)
+        for guess in ("", place(3_000, 0), *wanted[5:60:7], place(13_000, 0)):
+            ends.remember(ME, guess)
+            assert [one["_id"] for one in store.inbox.newest(view, None, 21)] == wanted[:21]
+            if len(wanted) >= 21:
+                assert ends.of(ME) == wanted[20]
+    ends.remember("psn_other", place(1, 1))
+    assert ends.of(ME) is None
 
 
 def test_whether_a_view_shows_one_notice_is_what_the_query_says_of_all(store, audiences):
