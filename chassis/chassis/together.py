@@ -33,11 +33,10 @@ class Together(Generic[Item, Result]):
 
     def do(self, key: Hashable, item: Item) -> Result:
         """Have `item` decided with what else waits for `key`; returns its result."""
-        result: Result = self.begin(key, item).wait()
-        return result
+        return self.begin(key, item)()
 
-    def begin(self, key: Hashable, item: Item) -> Event:
-        """As `do`, but go on meanwhile: `wait()` of what this returns gives the result."""
+    def begin(self, key: Hashable, item: Item) -> Callable[[], Result]:
+        """As `do`, but go on meanwhile: the function that this gives waits for the result and returns it."""
         decided = Event()
         queue = self.waiting.get(key)
         if queue is not None:
@@ -46,7 +45,8 @@ class Together(Generic[Item, Result]):
             # Nobody decides for this key yet. An own greenlet does, so that no caller stays to serve those behind it.
             self.waiting[key] = [(item, decided)]
             eventlet.spawn(self._decide_all, key)
-        return decided
+        wait: Callable[[], Result] = decided.wait
+        return wait
 
     def _decide_all(self, key: Hashable) -> None:
         try:

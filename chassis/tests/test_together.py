@@ -40,12 +40,19 @@ def test_what_comes_within_the_time_to_gather_is_decided_with_the_first():
 
 
 def test_who_begins_goes_on_and_has_the_result_when_they_ask_for_it():
-    together = Together(lambda key, items: [ValueError("odd") if item % 2 else item * 10 for item in items])
+    begun = []
+
+    def decide(key, items):
+        begun.append(items)
+        return [ValueError("odd") if item % 2 else item * 10 for item in items]
+
+    together = Together(decide)
     even, odd = together.begin("event", 2), together.begin("event", 3)
-    assert not even.ready()
-    assert even.wait() == 20
+    assert begun == []
+    assert (even(), even()) == (20, 20)
+    assert begun == [[2, 3]]
     with pytest.raises(ValueError, match="odd"):
-        odd.wait()
+        odd()
 
 
 def test_different_keys_do_not_wait_for_each_other():

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
-
-from eventlet.event import Event
 
 from chassis.crews import Job, crew
 from chassis.endpoints import SIGNED_IN, Call, endpoint
@@ -246,7 +244,7 @@ class Notes:
     def __init__(self, store: Any) -> None:
         self.store = store
         self.pairs: list[tuple[Delivery, Delivery]] = []
-        self._being_written: list[Event] = []
+        self._being_written: list[Callable[[], None]] = []
 
     def add(self, before: Delivery, after: Delivery) -> None:
         """Begin to write down what became of a delivery."""
@@ -255,8 +253,8 @@ class Notes:
 
     def wait(self) -> None:
         """Wait until all of it is written down. Raises what the database raises."""
-        for one in self._being_written:
-            one.wait()
+        for written in self._being_written:
+            written()
 
 
 def _note(store: Any, pairs: list[tuple[Delivery, Delivery]]) -> list[None]:
