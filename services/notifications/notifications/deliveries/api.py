@@ -35,8 +35,9 @@ LOOK_SECONDS = 1.0
 QUEUED_AT_ONCE = 500
 ROUND = 20
 ROUND_SECONDS = 1.0
-GATHER_SECONDS = 0.02
 """How much of what waits for an endpoint is pushed before it is looked again whether that is still right, and others' turn."""
+GATHER_SECONDS = 0.02
+"""How long what came of pushes gathers before it is written down."""
 
 
 class DeliveriesApi:
