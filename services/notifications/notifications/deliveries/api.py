@@ -18,7 +18,7 @@ from chassis.subscriptions import subscribe_to_all
 from chassis.timers import Tick, now
 from chassis.together import Together
 from notifications.deliveries import measures, model
-from notifications.deliveries.model import Delivery, Health, Letter
+from notifications.deliveries.model import Delivery, Health, Letter, Outcome
 from notifications.deliveries.schemas import DeliveriesPage, DeliveriesQuery, DeliveryView
 from notifications.deliveries.sender import sender
 from notifications.deliveries.store import Lane, Release
@@ -197,25 +197,24 @@ class DeliveriesApi:
                 notes.add(delivery, model.withhold(delivery))
                 measures.attempts.labels("withheld").inc()
                 continue
-            after = self._attempt(webhook.url, delivery, letter, secrets)
+            outcome = self._attempt(webhook.url, letter, secrets)
+            after = model.after(delivery, outcome, now(), random.random())
+            measures.attempts.labels("retry" if after.status == model.QUEUED else after.status).inc()
             notes.add(delivery, after)
-            arrived = after.status == model.DELIVERED
-            health = model.health_after(health, arrived, now(), random.random())
-            if after.response_code == model.GONE_CODE:
+            health = model.health_after(health, outcome, now(), random.random())
+            if outcome.code == model.GONE_CODE:
                 return health, GONE
             if model.is_hopeless(health, now()):
                 return health, FAILING
-            if not arrived or time.monotonic() > check.until:
+            if not outcome.arrived or time.monotonic() > check.until:
                 break
         return health, None
 
-    def _attempt(self, url: str, delivery: Delivery, letter: Letter, secrets: Sequence[str]) -> Delivery:
+    def _attempt(self, url: str, letter: Letter, secrets: Sequence[str]) -> Outcome:
         headers = model.headers_of(letter, secrets, now())
         outcome = sender(tuple(self.settings.webhook_networks)).push(url, headers, letter.body)
-        after = model.after(delivery, outcome, now(), random.random())
         measures.attempt_seconds.observe(outcome.ms / 1000)
-        measures.attempts.labels("retry" if after.status == model.QUEUED else after.status).inc()
-        return after
+        return outcome
 
     def _disable(self, webhook: str, reason: str, last: Delivery) -> None:
         """Push nothing more to a webhook, and tell its owner, unless that is done or somebody else did something with it."""

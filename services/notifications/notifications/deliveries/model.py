@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 from ulid import ULID
@@ -31,6 +32,8 @@ JITTER = 0.1
 
 LONGEST_REST = timedelta(seconds=60)
 """How long an endpoint that fails is left alone at most, whatever waits for it."""
+LONGEST_ASKED = timedelta(hours=1)
+"""The same, where it asks to be left alone."""
 PATIENCE = timedelta(days=5)
 """After how long without any success a webhook is disabled."""
 
@@ -213,11 +216,15 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an attempt: the status of the answer or, without one, the `problem`; and how long it took."""
+    """What came of an attempt: the status of the answer or, without one, the `problem`; and how long it took.
+
+    `asked` is for how long the endpoint wants to be left alone.
+    """
 
     code: int | None
     problem: str | None
     ms: int
+    asked: timedelta = timedelta(0)
 
     @property
     def arrived(self) -> bool:
@@ -298,12 +305,25 @@ class Health:
     rests_until: datetime | None = None
 
 
-def health_after(health: Health, arrived: bool, now: datetime, chance: float) -> Health:
-    """How an endpoint does after an attempt. One that fails is left alone for 1 s, 2 s, 4 s, … up to a minute."""
-    if arrived:
+def health_after(health: Health, outcome: Outcome, now: datetime, chance: float) -> Health:
+    """How an endpoint does after an attempt. One that fails is left alone for 1 s, 2 s, 4 s, … up to a minute, or as it asks."""
+    if outcome.arrived:
         return Health()
     rest = min(timedelta(seconds=2 ** min(health.failures, 10)), LONGEST_REST) * (1 - JITTER * chance)
-    return Health(health.failures + 1, health.failing_since or now, now + rest)
+    return Health(health.failures + 1, health.failing_since or now, now + max(rest, outcome.asked))
+
+
+def pause_asked(retry_after: str | None, now: datetime) -> timedelta:
+    """For how long an answer asks to be left alone: `Retry-After` as seconds or a time (RFC 9110, section 10.2.3), in bounds."""
+    nothing = timedelta(0)
+    if retry_after is None:
+        return nothing
+    try:
+        is_number = retry_after.isdecimal()
+        asked = timedelta(seconds=int(retry_after)) if is_number else parsedate_to_datetime(retry_after) - now
+    except (ValueError, TypeError, OverflowError):
+        return nothing
+    return min(max(asked, nothing), LONGEST_ASKED)
 
 
 def is_hopeless(health: Health, now: datetime) -> bool:

@@ -16,7 +16,8 @@ from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 from chassis.threads import within
-from notifications.deliveries.model import Outcome
+from chassis.timers import now
+from notifications.deliveries.model import Outcome, pause_asked
 from notifications.webhooks.addresses import Networks, is_allowed, is_permitted
 from notifications.webhooks.resolving import Target, targets_of
 
@@ -46,6 +47,14 @@ class Place(NamedTuple):
     port: int
 
 
+class Answer(NamedTuple):
+    """What there is to know of an answer: its status, its `Retry-After`, and whether more can be asked on the same connection."""
+
+    status: int
+    retry_after: str | None
+    more: bool
+
+
 class Sender:
     """Pushes to the open internet and to the networks that the operator allows. Connections are shared by all who use it."""
 
@@ -57,24 +66,24 @@ class Sender:
     def push(self, url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
         """POST a body. Whatever happens is an Outcome; redirects are not followed."""
         began = time.monotonic()
-        code, problem = None, None
+        code, problem, asked = None, None, None
         try:
             with within(SECONDS):
-                code = self._exchange(url, headers, body)
+                code, asked, _ = self._exchange(url, headers, body)
         except TimeoutError:
             problem = f"No answer within {SECONDS:g} s."
         except (HTTPException, OSError, ValueError) as fault:
             problem = _say(fault)
         if code is not None and not 200 <= code < 300:
             problem = f"The answer was {code}." + (" Redirects are not followed." if 300 <= code < 400 else "")
-        return Outcome(code, problem, int((time.monotonic() - began) * 1000))
+        return Outcome(code, problem, int((time.monotonic() - began) * 1000), pause_asked(asked, now()))
 
     def close(self) -> None:
         """Close the connections that are kept."""
         while self._kept:
             self._forget_oldest()
 
-    def _exchange(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+    def _exchange(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         place, target = _parts_of(url)
         kept = self._take(place)
         if kept is not None:
@@ -86,17 +95,17 @@ class Sender:
                 pass  # The other side closed it meanwhile. By `webhook-id` it knows what it gets twice.
         return self._post(_Connection(place, self._allowed, self._tls), target, headers, body)
 
-    def _post(self, connection: _Connection, target: str, headers: Mapping[str, str], body: bytes) -> int:
+    def _post(self, connection: _Connection, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
         try:
-            status, again = connection.post(target, headers, body)
+            answer = connection.post(target, headers, body)
         except BaseException:
             connection.close()
             raise
-        if again:
+        if answer.more:
             self._keep(connection)
         else:
             connection.close()
-        return status
+        return answer
 
     def _take(self, place: Place) -> _Connection | None:
         kept = self._kept.pop(place, None)
@@ -135,8 +144,8 @@ class _Connection(HTTPConnection):
         self._tls = tls if place.scheme == "https" else None
         self._parts: list[bytes] | None = None
 
-    def post(self, target: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bool]:
-        """Send a request and read the answer, or the beginning of it: the status, and whether there can be another request."""
+    def post(self, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Send a request and read the answer, or the beginning of it."""
         self.putrequest("POST", target, skip_accept_encoding=True)
         for name, value in headers.items():
             self.putheader(name, value)
@@ -148,7 +157,7 @@ class _Connection(HTTPConnection):
         self.send(b"".join(parts))
         answer = self.getresponse()
         whole = len(answer.read(READ_BYTES + 1)) <= READ_BYTES
-        return answer.status, whole and not answer.will_close
+        return Answer(answer.status, answer.getheader("retry-after"), whole and not answer.will_close)
 
     def send(self, data: bytes) -> None:  # type: ignore[override]
         """Send something, or put it aside while a request is put together."""

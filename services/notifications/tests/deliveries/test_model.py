@@ -179,14 +179,37 @@ class TestHealth:
     def test_an_endpoint_that_fails_is_left_alone_ever_longer_and_a_minute_at_most(self):
         health, rests = Health(), []
         for _ in range(12):
-            health = model.health_after(health, False, NOW, 0)
+            health = model.health_after(health, REFUSED, NOW, 0)
             rests.append((health.rests_until - NOW).total_seconds())
         assert rests == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60, 60]
-        assert model.health_after(health, True, NOW, 0) == Health()
+        assert model.health_after(health, TAKEN, NOW, 0) == Health()
+
+    @pytest.mark.parametrize(
+        ("retry_after", "seconds"),
+        [
+            ("120", 120),
+            ("0", 0),
+            ("999999999999999999999999", 0),
+            ("7200", 3600),
+            ("Mon, 23 Nov 2026 18:02:00 GMT", 120),
+            ("Mon, 23 Nov 2026 17:00:00 GMT", 0),
+            ("Mon, 23 Nov 2026 18:02:00", 0),
+            ("soon", 0),
+            ("-5", 0),
+            ("", 0),
+            (None, 0),
+        ],
+    )
+    def test_an_endpoint_is_left_alone_as_it_asks_and_an_hour_at_most(self, retry_after, seconds):
+        asked = model.pause_asked(retry_after, NOW)
+        assert asked == timedelta(seconds=seconds)
+        health = model.health_after(Health(), replace(REFUSED, asked=asked), NOW, 0)
+        assert health.rests_until - NOW == timedelta(seconds=max(seconds, 1))
+        assert model.health_after(Health(), replace(TAKEN, asked=asked), NOW, 0) == Health()
 
     def test_five_days_without_success_are_hopeless(self):
-        health = model.health_after(Health(), False, NOW, 0)
-        later = model.health_after(health, False, NOW + timedelta(days=4), 0)
+        health = model.health_after(Health(), REFUSED, NOW, 0)
+        later = model.health_after(health, REFUSED, NOW + timedelta(days=4), 0)
         assert later.failing_since == NOW
         assert not model.is_hopeless(later, NOW + timedelta(days=5) - timedelta(seconds=1))
         assert model.is_hopeless(later, NOW + timedelta(days=5))

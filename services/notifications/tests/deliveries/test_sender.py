@@ -114,6 +114,13 @@ def test_a_redirect_is_an_answer_and_is_not_followed(sending, receive):
     assert len(receiver.pushes) == 1
 
 
+def test_for_how_long_an_endpoint_asks_to_be_left_alone_is_heard(sending, receive):
+    receiver = receive(answers=[429])
+    receiver.headers["retry-after"] = "120"
+    outcome = sending().push(receiver.url, HEADERS, b"{}")
+    assert (outcome.code, outcome.asked.total_seconds()) == (429, 120)
+
+
 def test_of_a_long_answer_only_a_little_is_read(sending):
     with socket.create_server(("127.0.0.1", 0)) as server:
         sent = []
