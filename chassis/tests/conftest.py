@@ -69,12 +69,13 @@ class Bus:
             self._connected_to = self.broker.pid
         return self._connection
 
-    def let_the_broker_remember(self) -> None:
-        """Wait until the broker can be killed and still knows what was declared for this test.
+    def let_the_broker_remember(self, *quorum_queues: str) -> None:
+        """Wait until the broker can be killed and still knows what was declared for this test, by it or by a service.
 
         RabbitMQ 3.10 writes metadata late: killed within a few seconds of a declaration, it comes back without the stream, or
         with a quorum queue that never gets a leader.
         """
+        self.broker.wait_registered(*quorum_queues)
         time.sleep(max(0.0, self.declared_at + 8 - time.monotonic()))
 
     def declare(self) -> None:
@@ -187,6 +188,7 @@ def listen(bus: Bus, run_service: RunService) -> Callable[..., RunningService]:
     def run(wait: bool = True, **env: str) -> RunningService:
         own = {**NOTEBOOK_ENV, "LISTENER": bus.name, "CG_MONGO_URI": bus.mongo_uri, **env}
         started: RunningService = run_service(bus.name, LISTENER, own, wait)
+        bus.declared_at = time.monotonic()
         bus.declared_at = time.monotonic()
         return started
 

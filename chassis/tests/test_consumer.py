@@ -241,7 +241,7 @@ def test_on_sigterm_what_is_in_flight_is_finished_and_settled_and_the_rest_goes_
 @pytest.mark.slow
 def test_on_sigterm_with_the_broker_down_the_process_ends(bus, listen):
     service = listen(CG_DRAIN_SECONDS="5")
-    bus.let_the_broker_remember()
+    bus.let_the_broker_remember(bus.queue("inbox"), bus.queue("parked"))
     bus.tell("slow 1")
     wait_until(lambda: bus.count(bus.queue("inbox")) == 0)
     time.sleep(0.2)
@@ -260,7 +260,7 @@ def test_on_sigterm_with_the_broker_down_the_process_ends(bus, listen):
 @pytest.mark.slow
 def test_a_broker_that_restarts_while_messages_are_in_flight_costs_none_and_repeats_none(bus, listen):
     service = listen()
-    bus.let_the_broker_remember()
+    bus.let_the_broker_remember(bus.queue("inbox"), bus.queue("parked"))
     for number in range(10):
         bus.tell(f"slow 1 {number}")
     wait_until(lambda: bus.count(bus.queue("inbox")) == 0)
